@@ -1,0 +1,360 @@
+"""Typed configuration: defaults, then ``tui.yaml``, then the environment, then flags.
+
+An unknown key or a wrong type is a :class:`ConfigError` of one line that names the key. Secrets are never written
+in the file: a value ``${NAME}`` is read from the environment at the moment of use (:func:`expand_env`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+CONFIG_NAME = "tui.yaml"
+CONFIG_MAX_BYTES = 1_000_000
+
+T = TypeVar("T", bound=Struct)
+
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+
+
+class ConfigError(Exception):
+    """The configuration can't be used; the text is one line that names the file and the key."""
+
+
+class OllamaConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """One Ollama server."""
+
+    name: str = "local"
+    url: str = ""
+    """Any form of ``OLLAMA_HOST``; empty = ``OLLAMA_HOST``, else ``http://127.0.0.1:11434``."""
+    headers: dict[str, str] = {}
+    """Extra request headers; ``${ENV}`` inside a value is expanded."""
+    vram_total_gb: Annotated[float, Meta(gt=0)] | None = None
+    """The server's GPU memory, for a server on another machine, in decimal gigabytes."""
+
+
+class HermesConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where Hermes Agent keeps its store, and how it is called."""
+
+    home: str = ""
+    """Empty = ``HERMES_HOME``, else ``~/.hermes``."""
+    profile: str = ""
+    """Empty = the profile that ``active_profile`` names."""
+    command: str = "hermes"
+    hours: Annotated[float, Meta(gt=0, le=24 * 366)] = 24
+    """The window of the sessions pane."""
+
+
+class HeartbeatConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The heartbeat and its log."""
+
+    enabled: bool = True
+    every_minutes: Annotated[int, Meta(ge=1, le=1440)] = 10
+
+
+class QueueConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Huey's queue."""
+
+    url: str = "sqlite"
+    """``sqlite`` (``TIMMY_HOME/queue.db``), ``sqlite:///abs/path``, ``redis://host:port/db``."""
+    name: str = "timmy"
+
+
+class WorkerConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The worker process."""
+
+    autostart: bool = True
+
+
+class CircuitConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """A provider's breaker, with the key names such stacks already use."""
+
+    failure_threshold: Annotated[int, Meta(ge=1)] = 5
+    recovery_timeout: Seconds = 60
+    half_open_max_calls: Annotated[int, Meta(ge=1)] = 2
+
+
+class CascadeConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a call goes down the providers."""
+
+    timeout_seconds: Seconds = 30
+    max_retries_per_provider: Annotated[int, Meta(ge=0)] = 2
+    retry_delay_seconds: Annotated[float, Meta(ge=0)] = 1
+    circuit_breaker: CircuitConfig = CircuitConfig()
+
+
+class ProviderModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """One model of a provider."""
+
+    name: str
+    default: bool = False
+    context_window: int | None = None
+    capabilities: tuple[str, ...] = ()
+
+
+class ProviderConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """One provider of the cascade."""
+
+    name: str
+    type: Literal["hermes", "ollama", "openai", "anthropic"]
+    enabled: bool = True
+    priority: int = 100
+    url: str = ""
+    base_url: str = ""
+    api_key: str = ""
+    models: tuple[ProviderModelConfig, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """The configured URL under either of its two key names."""
+        return self.base_url or self.url
+
+    @property
+    def default_model(self) -> str | None:
+        """The model marked default, else the first."""
+        chosen = next((model for model in self.models if model.default), None)
+        chosen = chosen or next(iter(self.models), None)
+        return chosen.name if chosen else None
+
+
+class ProvidersFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """``TIMMY_HOME/providers.yaml``."""
+
+    cascade: CascadeConfig = CascadeConfig()
+    providers: tuple[ProviderConfig, ...] = ()
+
+
+class IntervalsConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds between two polls of a source. A source is never asked while an answer is awaited."""
+
+    ollama_s: Seconds = 5
+    ollama_tags_s: Seconds = 60
+    hermes_s: Seconds = 2
+    ticks_s: Seconds = 1
+    providers_s: Seconds = 30
+    worker_s: Seconds = 5
+    gpu_s: Seconds = 10
+
+
+class TimeoutsConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds after which a source counts as not answering."""
+
+    ollama_s: Seconds = 10
+    """Ollama's own locks can hold ``/api/ps`` for seconds (facts/ollama.md §1)."""
+    providers_s: Seconds = 5
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that ``tui.yaml`` can say."""
+
+    ollama: tuple[OllamaConfig, ...] = (OllamaConfig(),)
+    hermes: HermesConfig = HermesConfig()
+    heartbeat: HeartbeatConfig = HeartbeatConfig()
+    queue: QueueConfig = QueueConfig()
+    worker: WorkerConfig = WorkerConfig()
+    cascade: CascadeConfig | None = None
+    providers: tuple[ProviderConfig, ...] | None = None
+    intervals: IntervalsConfig = IntervalsConfig()
+    timeouts: TimeoutsConfig = TimeoutsConfig()
+    theme: str = "timmy-dark"
+    ascii: bool = False
+    mouse: bool = True
+    keys: dict[str, str] = {}
+    """Key overrides by binding id: ``{tick: "T,f5"}``."""
+
+
+class Settings(Struct, frozen=True):
+    """The configuration in force, with the places it applies to."""
+
+    config: Config
+    timmy_home: Path
+    hermes_home: Path
+    """The root that ``HERMES_HOME`` names; a profile's own folder is found below it."""
+    config_path: Path
+    """Where the file is, or would be."""
+    ollama_host: str
+    """``OLLAMA_HOST`` as the environment has it, or empty."""
+    demo: bool = False
+
+    @property
+    def heartbeat_dir(self) -> Path:
+        """The folder of the tick and label logs."""
+        return self.timmy_home / "heartbeat"
+
+    @property
+    def database_path(self) -> Path:
+        """``timmy.db``: provider metrics and the event log."""
+        return self.timmy_home / "timmy.db"
+
+    @property
+    def queue_path(self) -> Path:
+        """Huey's SQLite file, unless ``queue.url`` names another."""
+        return self.timmy_home / "queue.db"
+
+    @property
+    def providers_path(self) -> Path:
+        """The optional cascade file."""
+        return self.timmy_home / "providers.yaml"
+
+    @property
+    def log_path(self) -> Path:
+        """The program's own log."""
+        return self.timmy_home / "logs" / "timmy-tui.log"
+
+
+def load_settings(
+    env: Mapping[str, str] | None = None,
+    *,
+    config_file: str | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> Settings:
+    """Read the configuration that is in force.
+
+    ``overrides`` are top-level values from flags (``{"theme": "timmy-light"}``). A missing file is fine unless it was
+    named by ``config_file`` or ``TIMMY_TUI_CONFIG``. Raises :class:`ConfigError`.
+    """
+    env = os.environ if env is None else env
+    timmy_home = _folder(env.get("TIMMY_HOME"), "~/.timmy", env)
+    named = config_file or env.get("TIMMY_TUI_CONFIG")
+    path = _folder(named, "", env) if named else timmy_home / CONFIG_NAME
+    raw = _read_yaml(path, required=bool(named))
+    if overrides:
+        raw = {**raw, **overrides}
+    config = _convert(raw, Config, path)
+    _check(config, path)
+    hermes_home = _folder(config.hermes.home or env.get("HERMES_HOME"), "~/.hermes", env)
+    return Settings(
+        config=config,
+        timmy_home=timmy_home,
+        hermes_home=hermes_home,
+        config_path=path,
+        ollama_host=env.get("OLLAMA_HOST", ""),
+    )
+
+
+def load_cascade(settings: Settings) -> ProvidersFile | None:
+    """The cascade in force: ``providers:``/``cascade:`` of ``tui.yaml``, else ``providers.yaml``, else None.
+
+    Raises :class:`ConfigError`.
+    """
+    config = settings.config
+    if config.providers is not None:
+        return ProvidersFile(config.cascade or CascadeConfig(), config.providers)
+    if not settings.providers_path.exists():
+        return ProvidersFile(config.cascade, ()) if config.cascade else None
+    raw = _read_yaml(settings.providers_path, required=True)
+    return _convert(raw, ProvidersFile, settings.providers_path)
+
+
+_ENV_NAME = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def expand_env(value: str, env: Mapping[str, str]) -> str | None:
+    """``value`` with every ``${NAME}`` replaced from ``env``; None when a name is not set."""
+    names = _ENV_NAME.findall(value)
+    if any(not env.get(name) for name in names):
+        return None
+    return _ENV_NAME.sub(lambda match: env[match.group(1)], value)
+
+
+def _folder(value: str | None, default: str, env: Mapping[str, str]) -> Path:
+    text = value or default
+    home = env.get("HOME") or str(Path.home())
+    if text == "~" or text.startswith("~/"):
+        text = home + text[1:]
+    return Path(text).absolute()
+
+
+def _read_yaml(path: Path, *, required: bool) -> dict[str, object]:
+    try:
+        source = path.read_bytes()
+    except FileNotFoundError:
+        if required:
+            raise ConfigError(f"{path}: no such file; write one with: timmy-tui config init") from None
+        return {}
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
+    if len(source) > CONFIG_MAX_BYTES:
+        raise ConfigError(f"{path}: larger than {CONFIG_MAX_BYTES:,} bytes; is it the right file?")
+    if not source.strip():
+        return {}
+    import yaml
+
+    try:
+        raw = yaml.safe_load(source)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(f"{path}:{where} not valid YAML: {problem}") from None
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: expected keys and values, found a {type(raw).__name__}")
+    return {str(key): value for key, value in raw.items()}
+
+
+def _convert(raw: object, kind: type[T], path: Path) -> T:
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {_explain(str(error), kind)}") from None
+
+
+_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`(?: - at `\$(?P<at>[^`]*)`)?")
+_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<at>[^`]*)`)?$", re.DOTALL)
+
+
+def _explain(message: str, kind: type[Struct]) -> str:
+    """msgspec's message in the words of a person who edits the file, with the nearest known key."""
+    unknown = _UNKNOWN_FIELD.match(message)
+    if unknown:
+        at = (unknown["at"] or "").lstrip(".")
+        key = f"{at}.{unknown['field']}" if at else unknown["field"]
+        known = _fields_at(kind, at)
+        near = difflib.get_close_matches(unknown["field"], known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        return f"unknown key {key!r}; {hint}"
+    place = _PLACE.match(message)
+    at = (place["at"] or "").lstrip(".") if place else ""
+    what = place["what"] if place else message
+    return f"{at}: {what[:1].lower()}{what[1:]}" if at else what
+
+
+def _fields_at(kind: type[Struct], at: str) -> list[str]:
+    """The known keys of the struct that stands at ``at`` (``providers[0].models``) inside ``kind``."""
+    current: object = kind
+    for step in filter(None, re.split(r"\.|\[[^\]]*\]", at)):
+        if not (isinstance(current, type) and issubclass(current, Struct)):
+            return []
+        current = _struct_in(get_type_hints(current).get(step))
+    if isinstance(current, type) and issubclass(current, Struct):
+        return [field.name for field in msgspec.structs.fields(current)]
+    return []
+
+
+def _struct_in(hint: object) -> object:
+    """The struct type inside ``list[X]``, ``X | None`` or ``X``."""
+    if isinstance(hint, type) and get_origin(hint) is None:
+        return hint
+    found = [_struct_in(part) for part in get_args(hint)]
+    return next((part for part in found if isinstance(part, type) and issubclass(part, Struct)), None)
+
+
+def _check(config: Config, path: Path) -> None:
+    """The rules that types can't say."""
+    names = [server.name for server in config.ollama]
+    doubled = next((name for name in names if names.count(name) > 1), None)
+    if doubled is not None:
+        raise ConfigError(f"{path}: ollama: two servers are named {doubled!r}; give each its own name")
+    providers = [provider.name for provider in config.providers or []]
+    doubled = next((name for name in providers if providers.count(name) > 1), None)
+    if doubled is not None:
+        raise ConfigError(f"{path}: providers: two are named {doubled!r}; give each its own name")

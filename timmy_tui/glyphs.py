@@ -1,0 +1,90 @@
+"""The one-cell signs that carry state together with a word and a colour, and their ASCII stand-ins."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Glyphs(Struct, frozen=True):
+    """One set of signs. Each is exactly one cell wide in every common font."""
+
+    ok: str
+    warning: str
+    critical: str
+    fallback: str
+    unknown: str
+    off: str
+    half: str
+    paused: str
+    stale: str
+    cloud: str
+    arrow: str
+    changed: str
+    skipped: str
+    bar_full: str
+    bar_empty: str
+    spark: str
+    frame: str
+    """Top left, horizontal, top right, vertical, bottom right, bottom left."""
+    ellipsis: str
+    dot: str
+    more: str
+    cursor: str
+
+    def severity(self, severity: str) -> str:
+        """The sign of a severity; anything but the four known words is unknown."""
+        return {
+            "ok": self.ok,
+            "warning": self.warning,
+            "critical": self.critical,
+            "fallback": self.fallback,
+        }.get(severity, self.unknown)
+
+
+UNICODE = Glyphs(
+    ok="●",
+    warning="▲",
+    critical="✖",
+    fallback="◌",
+    unknown="?",
+    off="○",
+    half="◐",
+    paused="⏸",
+    stale="~",
+    cloud="☁",
+    arrow="→",
+    changed="≠",
+    skipped="–",
+    bar_full="█",
+    bar_empty="░",
+    spark="▁▂▃▄▅▆▇█",
+    frame="╭─╮│╯╰",
+    ellipsis="…",
+    dot="·",
+    more="▾",
+    cursor="▎",
+)
+
+ASCII = Glyphs(
+    ok="o",
+    warning="!",
+    critical="X",
+    fallback="~",
+    unknown="?",
+    off=".",
+    half="%",
+    paused="=",
+    stale="-",
+    cloud="c",
+    arrow=">",
+    changed="#",
+    skipped="-",
+    bar_full="#",
+    bar_empty=".",
+    spark="._-=+*%#",
+    frame="+-+|++",
+    ellipsis="~",
+    dot="-",
+    more="v",
+    cursor=">",
+)

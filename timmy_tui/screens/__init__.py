@@ -1,0 +1,1 @@
+"""Full-screen views: each composes widgets, binds keys and calls services in workers."""

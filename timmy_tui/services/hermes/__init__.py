@@ -1,0 +1,1 @@
+"""Hermes Agent's store, read only."""

@@ -1,0 +1,1 @@
+"""Ollama: records, the exact display rules, and the HTTP client."""

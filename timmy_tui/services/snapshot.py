@@ -1,0 +1,37 @@
+"""Everything that is known at one moment: the one value that all views share."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from timmy_tui.services.gpu import GpuReading
+from timmy_tui.services.hermes.records import HermesReading
+from timmy_tui.services.ollama.records import OllamaReading
+from timmy_tui.services.providers.records import ProvidersReading
+from timmy_tui.services.reading import Reading
+from timmy_tui.services.ticks.records import HeartbeatReading
+from timmy_tui.services.worker.records import WorkerReading
+
+
+class OllamaServer(Struct, frozen=True):
+    """One configured server and what it last said."""
+
+    name: str
+    url: str
+    """The address that is dialled, without userinfo."""
+    reading: Reading[OllamaReading] = Reading()
+    vram_total_bytes: int | None = None
+    """From the configuration, for a server on another machine."""
+    on_this_host: bool = True
+
+
+class Snapshot(Struct, frozen=True):
+    """One reading of every source. ``status --json`` and the dashboard are two views of it."""
+
+    host: str
+    ollama: tuple[OllamaServer, ...] = ()
+    hermes: Reading[HermesReading] = Reading()
+    heartbeat: Reading[HeartbeatReading] = Reading()
+    worker: Reading[WorkerReading] = Reading()
+    providers: Reading[ProvidersReading] = Reading()
+    gpu: Reading[GpuReading] = Reading()

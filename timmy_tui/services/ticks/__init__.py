@@ -1,0 +1,1 @@
+"""The tick log: reading, tailing, history, and the label events beside it."""
