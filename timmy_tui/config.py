@@ -222,9 +222,8 @@ def load_settings(
     """
     env = os.environ if env is None else env
     timmy_home = _folder(env.get("TIMMY_HOME"), "~/.timmy", env)
-    named = config_file or env.get("TIMMY_TUI_CONFIG")
-    path = _folder(named, "", env) if named else timmy_home / CONFIG_NAME
-    raw = _read_yaml(path, required=bool(named))
+    path = config_place(env, config_file)
+    raw = _read_yaml(path, required=bool(config_file or env.get("TIMMY_TUI_CONFIG")))
     if overrides:
         raw = {**raw, **overrides}
     config = _convert(raw, Config, path)
@@ -237,6 +236,12 @@ def load_settings(
         config_path=path,
         ollama_host=env.get("OLLAMA_HOST", ""),
     )
+
+
+def config_place(env: Mapping[str, str], config_file: str | None = None) -> Path:
+    """Where the configuration file is, or would be: ``config_file``, ``TIMMY_TUI_CONFIG``, ``TIMMY_HOME``."""
+    named = config_file or env.get("TIMMY_TUI_CONFIG")
+    return _folder(named, "", env) if named else _folder(env.get("TIMMY_HOME"), "~/.timmy", env) / CONFIG_NAME
 
 
 def load_cascade(settings: Settings) -> ProvidersFile | None:
@@ -298,7 +303,8 @@ def _read_yaml(path: Path, *, required: bool) -> dict[str, object]:
         return {}
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected keys and values, found a {type(raw).__name__}")
-    return {str(key): value for key, value in raw.items()}
+    # A section whose every line is commented out reads as null: its defaults are meant.
+    return {str(key): value for key, value in raw.items() if value is not None}
 
 
 def _convert(raw: object, kind: type[T], path: Path) -> T:
@@ -309,7 +315,25 @@ def _convert(raw: object, kind: type[T], path: Path) -> T:
 
 
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`(?: - at `\$(?P<at>[^`]*)`)?")
-_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<at>[^`]*)`)?$", re.DOTALL)
+_PLACE = re.compile(r"^(?P<what>.*?)(?: - at (?:`key` in )?`\$(?P<at>[^`]*)`)?$", re.DOTALL)
+_EXPECTED = re.compile(
+    r"Expected `(?P<kind>\w+)(?: \| null)?`(?:, got `(?P<got>\w+)`)?(?: (?P<sign>[<>]=?) (?P<bound>\S+))?"
+)
+_CHOICE = re.compile(r"Invalid enum value (?P<value>.*)", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
+
+_KINDS = {
+    "float": "a number",
+    "int": "a whole number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "keys and values",
+    "null": "nothing",
+    "datetime": "a date",
+    "date": "a date",
+}
+_BOUNDS = {">": "more than", ">=": "at least", "<": "less than", "<=": "at most"}
 
 
 def _explain(message: str, kind: type[Struct]) -> str:
@@ -324,20 +348,55 @@ def _explain(message: str, kind: type[Struct]) -> str:
         return f"unknown key {key!r}; {hint}"
     place = _PLACE.match(message)
     at = (place["at"] or "").lstrip(".") if place else ""
-    what = place["what"] if place else message
-    return f"{at}: {what[:1].lower()}{what[1:]}" if at else what
+    what = _in_words(place["what"] if place else message, kind, at)
+    return f"{at}: {what}" if at else what
+
+
+def _in_words(message: str, kind: type[Struct], at: str) -> str:
+    """What msgspec says of one value, for a person: ``expected a number, found text``."""
+    if expected := _EXPECTED.fullmatch(message):
+        words = f"expected {_KINDS.get(expected['kind'], expected['kind'])}"
+        if expected["got"]:
+            quote = "; put it in quotes" if expected["kind"] == "str" and expected["got"] != "null" else ""
+            return f"{words}, found {_KINDS.get(expected['got'], expected['got'])}{quote}"
+        if expected["sign"]:
+            bound = expected["bound"].removesuffix(".0")
+            between = " of" if expected["sign"] in (">=", "<=") else ""
+            return f"{words}{between} {_BOUNDS[expected['sign']]} {bound}"
+        return words
+    if choice := _CHOICE.fullmatch(message):
+        known = _choices_at(kind, at)
+        return (
+            f"{choice['value']} is none of {', '.join(known)}"
+            if known
+            else f"unknown value {choice['value']}"
+        )
+    if missing := _MISSING.fullmatch(message):
+        return f"the key {missing['field']!r} is missing"
+    return f"{message[:1].lower()}{message[1:]}"
+
+
+def _choices_at(kind: type[Struct], at: str) -> list[str]:
+    """The words that may stand at the key path ``at``."""
+    parent, _, name = at.rpartition(".")
+    struct = _struct_at(kind, parent)
+    hint = get_type_hints(struct).get(name) if struct is not None else None
+    return [str(word) for word in get_args(hint)] if get_origin(hint) is Literal else []
 
 
 def _fields_at(kind: type[Struct], at: str) -> list[str]:
     """The known keys of the struct that stands at ``at`` (``providers[0].models``) inside ``kind``."""
+    struct = _struct_at(kind, at)
+    return [field.name for field in msgspec.structs.fields(struct)] if struct is not None else []
+
+
+def _struct_at(kind: type[Struct], at: str) -> type[Struct] | None:
     current: object = kind
     for step in filter(None, re.split(r"\.|\[[^\]]*\]", at)):
         if not (isinstance(current, type) and issubclass(current, Struct)):
-            return []
+            return None
         current = _struct_in(get_type_hints(current).get(step))
-    if isinstance(current, type) and issubclass(current, Struct):
-        return [field.name for field in msgspec.structs.fields(current)]
-    return []
+    return current if isinstance(current, type) and issubclass(current, Struct) else None
 
 
 def _struct_in(hint: object) -> object:

@@ -27,16 +27,22 @@ MARKS_PER_LETTER = 3
 """Combining marks kept behind one character; some scripts need two, a flood has hundreds."""
 
 # Printable to Python, yet blank or width-changing on a terminal: fillers, joiners and variation selectors.
-_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+)
 _EMOJI_PARTS = re.compile("[\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff]")
-_MARK_RUN = re.compile(r"[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{4,}")
+# No combining mark of any script is a word character, so a flood of them is a run of this. Other signs match as well:
+# they only take the slower way.
+_MARK_RUN = re.compile(r"[^\w\s\x00-\x7f]{4,}")
 
 _SECRETS = (
     re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{6,}"),
-    re.compile(r"(?i)\b((?:api[_-]?key|access[_-]?token|token|secret|password|passwd)\"?\s*[=:]\s*\"?)[^\s\"'&,;]{4,}"),
+    re.compile(
+        r"(?i)((?:api[_-]?key|access[_-]?token|token|secret|password|passwd)\"?\s*[=:]\s*\"?)[^\s\"'&,;]{4,}"
+    ),
     re.compile(r"\b((?:sk|pk|rk)-(?:[a-z]+-)*)[A-Za-z0-9_-]{8,}"),
     re.compile(r"\b(gh[pousr]_|hf_|xox[abprs]-|AKIA)[A-Za-z0-9-]{8,}"),
-    re.compile(r"(://[^/\s:@]*:)[^/\s@]+(?=@)"),
+    re.compile(r"(://[^/\s:@]*:)[^/\s]+(?=@)"),
 )
 
 
@@ -65,7 +71,7 @@ def _escape(text: str, *, multiline: bool) -> str:
         if character == "\n":
             out.append("\n" if multiline else "⏎")
         elif character == "\t":
-            out.append("    " if multiline else " ")
+            out.append(" ")
         elif unicodedata.category(character) in ("Mn", "Me") and not _INVISIBLE.match(character):
             marks += 1
             if marks <= MARKS_PER_LETTER:
@@ -77,7 +83,10 @@ def _escape(text: str, *, multiline: bool) -> str:
             out.append(chr(ord(character) - 0x1F1E6 + ord("A")))  # terminals disagree on the width of flags
         elif character in "\ufe0f\u200d" or "\U0001f3fb" <= character <= "\U0001f3ff":
             # Emoji glue changes widths from terminal to terminal; the picture before it says enough.
-            if not (index and _is_pictograph(text[index - 1]) or text[max(0, index - 2) : index].endswith("\ufe0f")):
+            if not (
+                (index and _is_pictograph(text[index - 1]))
+                or text[max(0, index - 2) : index].endswith("\ufe0f")
+            ):
                 out.append(_visible(character))
         elif character.isprintable() and not _INVISIBLE.match(character):
             out.append(character)
@@ -97,12 +106,12 @@ def clean(text: str, *, limit: int = LINE_LIMIT, multiline: bool = False) -> str
     if len(text) > limit:
         cut = f"… (+{len(text) - limit:,} characters)" if multiline else "…"
         text = text[:limit]
-    if text.isprintable() and (
+    if multiline:
+        text = text.replace("\r\n", "\n").replace("\t", "    ")
+    if (text.replace("\n", "") if multiline else text).isprintable() and (
         text.isascii() or not (_INVISIBLE.search(text) or _EMOJI_PARTS.search(text) or _MARK_RUN.search(text))
     ):
         return text + cut
-    if multiline:
-        text = text.replace("\r\n", "\n")
     return _escape(text, multiline=multiline) + cut
 
 
@@ -136,7 +145,9 @@ def _clean_branch(value: object, depth: int, budget: list[int]) -> Json:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return value if abs(value) < 10**18 else clean(f"{value:e}" if abs(value) < 10**300 else "huge number")
+        return (
+            value if abs(value) < 10**18 else clean(f"{value:e}" if abs(value) < 10**300 else "huge number")
+        )
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, str):
@@ -163,13 +174,13 @@ def _clean_branch(value: object, depth: int, budget: list[int]) -> Json:
 
 
 def bytes_text(size_bytes: int | None) -> str:
-    """``11.0 GB``, in the decimal units that Ollama prints; ``?`` for an unknown size."""
+    """``11.0 GB``, ``274 MB``: decimal units as Ollama prints; at most seven cells; ``?`` for an unknown size."""
     if size_bytes is None:
         return "?"
     size = float(size_bytes)
     for unit in ("B", "kB", "MB", "GB"):
-        if abs(size) < 999.95 or (unit == "B" and abs(size) < 1000):
-            return f"{size:.0f} {unit}" if unit in ("B", "kB") else f"{size:.1f} {unit}"
+        if abs(size) < (999.5 if unit in ("B", "kB") else 999.95):
+            return f"{size:.0f} {unit}" if unit in ("B", "kB") or size >= 99.95 else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
 
@@ -199,6 +210,8 @@ def context_text(tokens: int | None) -> str:
 
 def span_text(seconds: float) -> str:
     """A length of time in its largest unit: ``0 s``, ``12 s``, ``3 m``, ``5 h``, ``2 d``."""
+    if not math.isfinite(seconds):
+        return "?"
     seconds = max(0.0, seconds)
     if seconds < 60:
         return f"{int(seconds)} s"
@@ -211,6 +224,8 @@ def span_text(seconds: float) -> str:
 
 def countdown_text(seconds: float) -> str:
     """A countdown that keeps its width: ``42s``, ``4m 12s``, ``1h 03m``, ``2d 04h``."""
+    if not math.isfinite(seconds):
+        return "?"
     whole = max(0, math.ceil(seconds))
     if whole < 60:
         return f"{whole}s"
@@ -223,6 +238,8 @@ def countdown_text(seconds: float) -> str:
 
 def timer_text(seconds: float) -> str:
     """A short countdown or stopwatch: ``0:41``, ``6:12``, ``1:02:03``."""
+    if not math.isfinite(seconds):
+        return "?"
     whole = max(0, math.ceil(seconds))
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
@@ -231,7 +248,7 @@ def timer_text(seconds: float) -> str:
 
 def duration_text(duration_ms: float | None) -> str:
     """``3 ms``, ``1.8 s``, ``42 s``, ``2m 05s``; ``?`` for unknown."""
-    if duration_ms is None:
+    if duration_ms is None or not math.isfinite(duration_ms):
         return "?"
     if duration_ms < 999.5:
         return f"{duration_ms:.0f} ms"
@@ -249,6 +266,8 @@ def clock_text(moment: datetime) -> str:
 
 def percent_text(share: float) -> str:
     """A share of 0…1 as ``96 %``; never 0 or 100 for what is not wholly so."""
+    if not math.isfinite(share):
+        return "?"
     percent = share * 100
     if 0 < percent < 1:
         return "<1 %"

@@ -6,7 +6,7 @@ from typing import Generic, Literal, TypeVar
 
 from msgspec import Struct
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 State = Literal["waiting", "fresh", "stale", "absent"]
 
@@ -23,10 +23,10 @@ class SourceError(Exception):
         self.hint = hint
 
 
-class Reading(Struct, Generic[T], frozen=True):
+class Reading(Struct, Generic[T_co], frozen=True):
     """A value with its age, or the error that stands in its place, or both (an old value and why it is old)."""
 
-    value: T | None = None
+    value: T_co | None = None
     at: float | None = None
     """Unix seconds at which ``value`` was read."""
     error: str | None = None

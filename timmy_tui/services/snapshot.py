@@ -35,3 +35,5 @@ class Snapshot(Struct, frozen=True):
     worker: Reading[WorkerReading] = Reading()
     providers: Reading[ProvidersReading] = Reading()
     gpu: Reading[GpuReading] = Reading()
+    heartbeat_enabled: bool = True
+    """From the configuration: without a heartbeat a silence is no problem."""

@@ -1,0 +1,57 @@
+# `make run` and `make test` need python3 (3.11 to 3.13) with venv, and make. `make` alone lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test snapshots check format bench pictures clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[test,redis]'
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.check: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[test,check,redis]'
+	@touch $@ $(VENV)/.test $(VENV)/.run
+
+run: $(VENV)/.run ## open the console
+	@$(BIN)/timmy-tui
+
+demo: $(VENV)/.run ## open the console over a simulated stack
+	@$(BIN)/timmy-tui demo
+
+test: $(VENV)/.test ## the whole suite
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+snapshots: $(VENV)/.test ## accept how the screens look now
+	$(BIN)/python -m pytest tests/screens --snapshot-update
+
+check: $(VENV)/.check ## formatting, lint, types, import layers
+	$(BIN)/ruff format --check --quiet timmy_tui tests bench
+	$(BIN)/ruff check --quiet timmy_tui tests bench
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.check ## format the code
+	$(BIN)/ruff format --quiet timmy_tui tests bench
+	$(BIN)/ruff check --quiet --fix timmy_tui tests bench
+
+bench: $(VENV)/.test ## measure every promised ratio
+	$(BIN)/python -m bench
+
+pictures: $(VENV)/.run ## make the pictures of the README anew
+	$(BIN)/python -m bench.pictures docs/pictures
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) bench/out .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,229 @@
+"""The console: themes, keys, the clock and the wiring between the monitor and the screens."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from textual import work
+from textual.app import App, SystemCommand
+from textual.binding import Binding
+from textual.events import AppBlur, AppFocus
+from textual.filter import LineFilter
+from textual.screen import Screen
+from textual.signal import Signal
+
+from timmy_tui import themes
+from timmy_tui.config import Settings
+from timmy_tui.glyphs import ASCII, UNICODE
+from timmy_tui.screens.dashboard import DashboardScreen
+from timmy_tui.screens.model_work import ModelWork
+from timmy_tui.services.activity import Activity, changes
+from timmy_tui.services.monitor import Monitor
+from timmy_tui.services.snapshot import Snapshot
+from timmy_tui.terminal import (
+    NO_CONTROL,
+    TERMINAL_CHECK_S,
+    end_on_signals,
+    leave_at_once,
+    terminal_is_gone,
+    tolerate_invalid_input,
+)
+from timmy_tui.widgets.pane import View
+
+ACTIVITY_KEPT = 500
+
+
+class TimmyApp(App[None]):
+    """One operator's console. Screens subscribe to ``snapshot_signal`` and ``clock_signal``."""
+
+    TITLE = "timmy"
+    CSS_PATH = "styles.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (40, "-one"), (80, "-two"), (120, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (12, "-low"), (30, "-high")]
+
+    BINDINGS = [
+        Binding("q", "quit", "quit", id="quit", tooltip="Leave the console"),
+        Binding("question_mark,f1", "help", "help", key_display="?", id="help", tooltip="Keys of this screen"),
+        Binding("colon", "command_palette", "palette", show=False, id="palette", tooltip="Every command by name"),
+        Binding("ctrl+t", "next_theme", "theme", show=False, id="theme", tooltip="The next theme"),
+        Binding("ctrl+r", "refresh_now", "refresh", show=False, id="refresh", tooltip="Ask every source now"),
+        Binding("space", "pause", "pause", show=False, id="pause", tooltip="Hold the screen still"),
+    ]
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        monitor: Monitor | None = None,
+        env: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.time,
+        live: bool = True,
+    ) -> None:
+        """``live=False`` neither polls nor ticks: a test or a picture publishes snapshots itself."""
+        super().__init__()
+        tolerate_invalid_input()
+        self.settings = settings
+        self.clock = clock
+        self.live = live
+        self.env = env
+        self.monitor = monitor or Monitor(settings, env=env, clock=clock)
+        self.glyphs = ASCII if settings.config.ascii else UNICODE
+        self.snapshot: Snapshot = self.monitor.snapshot
+        self.activity: deque[Activity] = deque(maxlen=ACTIVITY_KEPT)
+        self.paused = False
+        self.model_work = ModelWork(self)
+        self.snapshot_signal: Signal[Snapshot] = Signal(self, "snapshot")
+        self.clock_signal: Signal[float] = Signal(self, "clock")
+        for theme in themes.OWN:
+            self.register_theme(theme)
+        wanted = settings.config.theme
+        self.theme = wanted if wanted in self.available_themes else themes.DARK.name
+
+    def get_default_screen(self) -> Screen[None]:
+        """The dashboard."""
+        return DashboardScreen()
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our own variables, for themes that do not know them."""
+        return themes.missing_variables(self.current_theme)
+
+    def get_line_filters(self) -> list[LineFilter]:
+        """Textual's filters and the last wall behind them."""
+        return [*super().get_line_filters(), NO_CONTROL]
+
+    def view(self) -> View:
+        """What widgets are drawn with right now."""
+        return View(now=self.clock(), glyphs=self.glyphs, paused=self.paused)
+
+    def on_mount(self) -> None:
+        """Start what runs beside the screens, after the first paint."""
+        if self.settings.config.keys:
+            self._apply_keys()
+        if not self.live:
+            return
+        end_on_signals(self)
+        self.call_after_refresh(self._start)
+
+    def _start(self) -> None:
+        self.set_interval(1.0, self._tick)
+        if not self.is_headless:
+            self.set_interval(TERMINAL_CHECK_S, self._check_terminal)
+        self._watch()
+
+    @work(group="monitor", exclusive=True, exit_on_error=True, description="poll every source")
+    async def _watch(self) -> None:
+        try:
+            await self.monitor.run(self.publish)
+        finally:
+            await self.monitor.aclose()
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Take in a new snapshot: note what changed, tell the screens."""
+        news = changes(self.snapshot, snapshot, self.clock())
+        self.snapshot = snapshot
+        if news:
+            self.activity.extendleft(news)
+        if not self.paused:
+            self.snapshot_signal.publish(snapshot)
+
+    def _tick(self) -> None:
+        self.snapshot = self.monitor.snapshot
+        self.clock_signal.publish(self.clock())
+
+    def _check_terminal(self) -> None:
+        if terminal_is_gone():
+            leave_at_once()
+
+    def on_app_blur(self, _event: AppBlur) -> None:
+        """Nobody looks: ask less often."""
+        self.monitor.set_slow(True)
+
+    def on_app_focus(self, _event: AppFocus) -> None:
+        """Somebody looks again: ask at once."""
+        self.monitor.set_slow(False)
+
+    def action_pause(self) -> None:
+        """Hold the panes still; the sources are still watched."""
+        self.paused = not self.paused
+        self.snapshot_signal.publish(self.snapshot)
+        self.clock_signal.publish(self.clock())
+
+    def action_refresh_now(self) -> None:
+        """Ask every source at once."""
+        for server in self.monitor.sources.ollama.values():
+            server.refresh_soon()
+        self.monitor.refresh()
+        self.notify("Asking every source.", timeout=2, markup=False)
+
+    def action_next_theme(self) -> None:
+        """Go to the next theme of the console's own cycle."""
+        cycle = themes.CYCLE
+        position = cycle.index(self.theme) if self.theme in cycle else -1
+        self.theme = cycle[(position + 1) % len(cycle)]
+        self.notify(f"Theme: {self.theme}", timeout=2, markup=False)
+
+    def action_help(self) -> None:
+        """Show the keys of the screen that is open."""
+        from timmy_tui.screens.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.screen))
+
+    def action_setup(self) -> None:
+        """What was found on this machine, and how to get the rest."""
+        from timmy_tui.screens.setup import SetupScreen
+
+        self.push_screen(SetupScreen())
+
+    def action_picture(self) -> None:
+        """Save the screen as an SVG picture under ``TIMMY_HOME/pictures``."""
+        folder = self.settings.timmy_home / "pictures"
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = self.save_screenshot(path=str(folder))
+        except OSError as error:
+            self.notify(f"No picture: {error.strerror} ({folder})", severity="error", markup=False)
+            return
+        self.notify(f"Saved {Path(path).name} in {folder}", markup=False)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: every action by name."""
+        yield SystemCommand("Help", "Keys of this screen", self.action_help)
+        yield SystemCommand("Refresh", "Ask every source now", self.action_refresh_now)
+        yield SystemCommand("Pause", "Hold the panes still, or go on", self.action_pause)
+        yield SystemCommand(
+            "Theme: next", "Dark, light, high contrast, the terminal's own colours", self.action_next_theme
+        )
+        yield SystemCommand("Theme: choose", "Any theme by name", self.action_change_theme)
+        yield SystemCommand("Setup", "What was found here, and how to get the rest", self.action_setup)
+        yield SystemCommand("Picture", "Save this screen as an SVG file", self.action_picture)
+        if isinstance(screen, DashboardScreen):
+            yield from screen.commands()
+        yield SystemCommand("Quit", "Leave the console", self.action_quit)
+
+    def _apply_keys(self) -> None:
+        from timmy_tui.screens.help import known_binding_ids
+
+        known = known_binding_ids(type(self))
+        keys = self.settings.config.keys
+        unknown = sorted(set(keys) - known)
+        if unknown:
+            self.notify(
+                f"keys: unknown id {', '.join(unknown)}; the help screen lists all ids",
+                severity="warning",
+                timeout=10,
+                markup=False,
+            )
+        self.set_keymap({name: key for name, key in keys.items() if name in known})
+
+
+def run_console(settings: Settings, env: Mapping[str, str] | None = None) -> int:
+    """Open the console and return the exit code; a crash is never 0."""
+    app = TimmyApp(settings, env=env)
+    app.run(mouse=settings.config.mouse)
+    return app.return_code or 0

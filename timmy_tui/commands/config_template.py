@@ -1,0 +1,81 @@
+"""The file that ``timmy-tui config init`` writes: every key with its default, commented out."""
+
+from __future__ import annotations
+
+TEMPLATE = """\
+# timmy-tui. Every key is here with its default; take the # away to change one.
+# Order of precedence: flags, environment, this file, defaults. No secrets: write ${NAME} to read one from
+# the environment at the moment of use. What is in force:  timmy-tui config show
+
+# --- The stack ------------------------------------------------------------------------------------------
+
+# Ollama servers. An empty url means OLLAMA_HOST, else http://127.0.0.1:11434.
+#ollama:
+#  - name: local
+#    url: ""
+#    headers: {}            # e.g. {Authorization: "Bearer ${OLLAMA_KEY}"}
+#    vram_total_gb: null    # the GPU memory of a server on another machine, in decimal gigabytes
+
+# Hermes Agent. Empty means HERMES_HOME, else ~/.hermes, and the profile that is active there.
+#hermes:
+#  home: ""
+#  profile: ""
+#  command: hermes
+#  hours: 24                # the window of the sessions pane
+
+#heartbeat:
+#  enabled: true
+#  every_minutes: 10
+
+# Huey's queue: sqlite (TIMMY_HOME/queue.db), sqlite:///absolute/path, or redis://host:port/db.
+#queue:
+#  url: sqlite
+#  name: timmy
+
+#worker:
+#  autostart: true
+
+# --- Providers: here, or in TIMMY_HOME/providers.yaml ---------------------------------------------------
+
+#cascade:
+#  timeout_seconds: 30
+#  max_retries_per_provider: 2
+#  retry_delay_seconds: 1
+#  circuit_breaker:
+#    failure_threshold: 5
+#    recovery_timeout: 60
+#    half_open_max_calls: 2
+
+# type: hermes, ollama, openai (any compatible server) or anthropic. For example:
+#   - name: llama.cpp
+#     type: openai
+#     enabled: true
+#     priority: 3
+#     base_url: http://127.0.0.1:8080/v1     # or url
+#     api_key: ${LLAMA_KEY}
+#     models:
+#       - {name: qwen2.5-coder, default: true, context_window: 65536, capabilities: [text]}
+#providers: null
+
+# --- How often, and how patiently -----------------------------------------------------------------------
+
+#intervals:                 # seconds between two polls; a source is never asked while an answer is awaited
+#  ollama_s: 5
+#  ollama_tags_s: 60
+#  hermes_s: 2
+#  ticks_s: 1
+#  providers_s: 30
+#  worker_s: 5
+#  gpu_s: 10
+
+#timeouts:                  # seconds after which a source counts as not answering
+#  ollama_s: 10
+#  providers_s: 5
+
+# --- The console ----------------------------------------------------------------------------------------
+
+#theme: timmy-dark
+#ascii: false               # plain ASCII signs
+#mouse: true
+#keys: {}                   # by the ids of the help screen, e.g. {tick: "T,f5"}
+"""

@@ -1,0 +1,43 @@
+"""What all screens share: typed access to the console, and its two signals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+from textual.screen import ModalScreen, Screen
+
+from timmy_tui.services.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from timmy_tui.app import TimmyApp
+
+T = TypeVar("T")
+
+
+class ConsoleScreen(Screen[T], Generic[T]):
+    """A full screen that hears of snapshots and of the clock."""
+
+    @property
+    def console(self) -> TimmyApp:
+        """The app, as what it is."""
+        return cast("TimmyApp", self.app)
+
+    def on_mount(self) -> None:
+        """Subscribe, and show what is known already."""
+        self.console.snapshot_signal.subscribe(self, self.on_snapshot)
+        self.console.clock_signal.subscribe(self, self.on_clock)
+
+    def on_snapshot(self, snapshot: Snapshot) -> None:
+        """A value or an error changed."""
+
+    def on_clock(self, now: float) -> None:
+        """A second went by."""
+
+
+class ConsoleModal(ModalScreen[T], Generic[T]):
+    """A dialog over a screen."""
+
+    @property
+    def console(self) -> TimmyApp:
+        """The app, as what it is."""
+        return cast("TimmyApp", self.app)

@@ -1,0 +1,63 @@
+"""Two small dialogs: a question, and a name."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Input, Static
+
+from timmy_tui.screens.base import ConsoleModal
+from timmy_tui.text import clean
+
+
+class ConfirmDialog(ConsoleModal[bool]):
+    """Asks before something is done; only ``y`` does it, Enter never does."""
+
+    BINDINGS = [
+        Binding("y", "answer(True)", "yes", id="dialog.yes"),
+        Binding("n,escape", "answer(False)", "no", id="dialog.no"),
+    ]
+
+    def __init__(self, question: str, more: str, verb: str) -> None:
+        super().__init__()
+        self._question, self._more, self._verb = question, more, verb
+
+    def compose(self) -> ComposeResult:
+        """The question, its consequence, the keys."""
+        with Vertical(classes="dialog"):
+            yield Static(Content(self._question), classes="title")
+            yield Static(Content(self._more), classes="quiet")
+            yield Static(Content(f"y  {self._verb}     n / esc  leave it"), classes="keys")
+
+    def action_answer(self, answer: bool) -> None:
+        """Close with the answer."""
+        self.dismiss(answer)
+
+
+class NameDialog(ConsoleModal[str]):
+    """Asks for a name; empty = never mind."""
+
+    BINDINGS = [Binding("escape", "leave", "back", id="dialog.leave")]
+
+    def __init__(self, title: str, example: str, verb: str) -> None:
+        super().__init__()
+        self._title, self._example, self._verb = title, example, verb
+
+    def compose(self) -> ComposeResult:
+        """The title, the line to type in, the keys."""
+        with Vertical(classes="dialog"):
+            yield Static(Content(self._title), classes="title")
+            name = Input(placeholder=self._example, compact=True)
+            name.cursor_blink = False
+            yield name
+            yield Static(Content(f"enter  {self._verb}     esc  leave it"), classes="keys")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Close with the name."""
+        self.dismiss(clean(event.value.strip()))
+
+    def action_leave(self) -> None:
+        """Close without a name."""
+        self.dismiss("")

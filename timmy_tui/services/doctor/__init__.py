@@ -1,0 +1,1 @@
+"""``doctor``: what is found, what is missing, and the command that mends it."""

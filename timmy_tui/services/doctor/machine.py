@@ -1,0 +1,131 @@
+"""The doctor's look at this machine: Python, the terminal, the files, the optional parts."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from timmy_tui.config import Settings
+from timmy_tui.services.doctor.findings import Finding, finding
+
+OLDEST_PYTHON, FIRST_UNTESTED_PYTHON = (3, 11), (3, 14)
+
+SMALLEST_COLUMNS, SMALLEST_ROWS = 40, 12
+"""Below this the console only says that the terminal is too small (DESIGN §7)."""
+
+EXTRAS = {
+    "gpu": (("pynvml", "psutil"), "GPU and memory figures"),
+    "redis": (("redis",), "a queue shared by several machines"),
+    "web": (("textual_serve",), "the console in a browser"),
+}
+
+
+def python_findings(version: tuple[int, int] = sys.version_info[:2]) -> Iterator[Finding]:
+    """The interpreter, against the versions that are tested."""
+    text = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    if version < OLDEST_PYTHON:
+        yield finding("python", "broken", f"{text}: too old", "install Python 3.11 or newer")
+    elif version >= FIRST_UNTESTED_PYTHON:
+        yield finding("python", "note", f"{text}: newer than what was tested")
+    else:
+        yield finding("python", "ok", text)
+
+
+def terminal_size() -> tuple[int, int] | None:
+    """Columns and rows as the terminal tells them; None without a terminal."""
+    for descriptor in (0, 1, 2):
+        try:
+            size = os.get_terminal_size(descriptor)
+        except OSError:
+            continue
+        return size.columns, size.lines
+    return None
+
+
+def terminal_findings(env: Mapping[str, str], size: tuple[int, int] | None) -> Iterator[Finding]:
+    """The terminal by its environment: its kind, colours, size and character set."""
+    term = env.get("TERM", "")
+    if term in ("dumb", "unknown"):
+        yield finding(
+            "terminal",
+            "broken",
+            f"TERM={term} can't show a console",
+            "use another terminal, or: timmy-tui status",
+        )
+    elif not term:
+        yield finding("terminal", "note", "TERM is not set: no terminal here")
+    else:
+        yield finding("terminal", "ok", f"{term}, {_colours(env)}")
+    if size == (0, 0) or (size is not None and min(size) <= 0):
+        yield finding("terminal size", "note", "the terminal tells no size", "stty rows 40 cols 120")
+    elif size is not None:
+        columns, rows = size
+        small = columns < SMALLEST_COLUMNS or rows < SMALLEST_ROWS
+        told = f"{columns} × {rows}"
+        if small:
+            told += f": the console needs {SMALLEST_COLUMNS} × {SMALLEST_ROWS}"
+        yield finding("terminal size", "note" if small else "ok", told)
+    yield from _locale(env)
+
+
+def _colours(env: Mapping[str, str]) -> str:
+    if env.get("NO_COLOR"):
+        return "colours off by NO_COLOR"
+    if env.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
+        return "true colour"
+    return "256 colours" if "256" in env.get("TERM", "") else "16 colours"
+
+
+def _locale(env: Mapping[str, str]) -> Iterator[Finding]:
+    """The first of the three variables that is set decides, as in setlocale(3)."""
+    locale = next((env[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if env.get(name)), "")
+    charset = locale.partition(".")[2].partition("@")[0].lower().replace("-", "")
+    mend = "export LC_ALL=C.UTF-8   (or: timmy-tui --ascii)"
+    if charset == "utf8":
+        yield finding("locale", "ok", locale)
+    elif locale in ("", "C", "POSIX"):
+        yield finding("locale", "note", f"{locale or 'none set'}: UTF-8 is assumed", mend)
+    else:
+        yield finding("locale", "broken", f"{locale} is not UTF-8: signs may show as garbage", mend)
+
+
+def file_findings(settings: Settings) -> Iterator[Finding]:
+    """The configuration file and ``TIMMY_HOME``."""
+    path = settings.config_path
+    if path.is_file():
+        yield finding("config", "ok", str(path))
+    else:
+        yield finding("config", "note", f"no {path}: defaults are in force", "timmy-tui config init")
+    yield _home(settings.timmy_home)
+
+
+def _home(home: Path) -> Finding:
+    if home.is_dir():
+        if not os.access(home, os.W_OK | os.X_OK):
+            return finding("home", "broken", f"{home} can't be written", f"chmod u+rwx {home}")
+        if home.stat().st_mode & 0o077:
+            return finding("home", "note", f"{home} is open to other users", f"chmod 700 {home}")
+        return finding("home", "ok", str(home))
+    if home.exists():
+        return finding("home", "broken", f"{home} is not a folder", "set TIMMY_HOME to a folder")
+    parent = next((folder for folder in home.parents if folder.exists()), Path("/"))
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        return finding(
+            "home", "broken", f"{home} can't be made: {parent} is closed", "set TIMMY_HOME elsewhere"
+        )
+    return finding("home", "note", f"{home} is not there yet; it is made when first needed")
+
+
+def extra_findings() -> Iterator[Finding]:
+    """The optional parts that are installed."""
+    for extra, (modules, purpose) in EXTRAS.items():
+        if all(find_spec(module) for module in modules):
+            yield finding(f"extra {extra}", "ok", f"installed: {purpose}")
+        else:
+            yield finding(
+                f"extra {extra}", "note", f"not installed: {purpose}", f"pip install 'timmy-tui[{extra}]'"
+            )

@@ -1,0 +1,57 @@
+"""One SQLite cell as a typed value. A cell of the wrong type is None or 0, never an exception.
+
+TEXT arrives as bytes (:mod:`timmy_tui.services.hermes.connection`), and SQLite lets any type stand in any
+column.
+"""
+
+from __future__ import annotations
+
+import math
+
+from timmy_tui.text import BLOCK_LIMIT, LINE_LIMIT, clean
+
+Cell = None | int | float | str | bytes
+Row = tuple[Cell, ...]
+
+LATEST_S = 1e11
+"""Unix seconds beyond this (the year 5138) are some other unit."""
+
+
+def raw_text(cell: Cell) -> str:
+    """The text of ``cell`` as stored, invalid UTF-8 replaced; empty for what is no text. Not safe to show."""
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", "replace")
+    return cell if isinstance(cell, str) else ""
+
+
+def line(cell: Cell, *, limit: int = LINE_LIMIT) -> str | None:
+    """One clean row of text; None for NULL, nothing, or what is no text."""
+    return clean(raw_text(cell).strip(), limit=limit) or None
+
+
+def block(text: str) -> str:
+    """A clean block of text."""
+    return clean(text, limit=BLOCK_LIMIT, multiline=True)
+
+
+def count(cell: Cell) -> int:
+    """A counter: 0 for NULL, a negative, or what is no number."""
+    if isinstance(cell, int):
+        return max(0, cell)
+    if isinstance(cell, float) and math.isfinite(cell):
+        return max(0, int(cell))
+    return 0
+
+
+def seconds(cell: Cell) -> float | None:
+    """Unix seconds; None for what can't be a time."""
+    if isinstance(cell, int | float) and 0 <= cell < LATEST_S:
+        return float(cell)
+    return None
+
+
+def dollars(cell: Cell) -> float | None:
+    """An amount; None for what is no finite amount of zero or more."""
+    if isinstance(cell, int | float) and math.isfinite(cell) and cell >= 0:
+        return float(cell)
+    return None

@@ -1,0 +1,166 @@
+"""The sessions of the last hours, kept between two looks, and the reading that they make at a moment."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from timmy_tui.services.hermes.cells import Cell, Row, count
+from timmy_tui.services.hermes.columns import columns_of
+from timmy_tui.services.hermes.records import HermesReading, Place, SessionSummary, Tokens
+from timmy_tui.services.hermes.sessions import Tail, api_calls, select_sessions, select_tails, summary_of
+from timmy_tui.services.hermes.usage import Share, by_model, own_share, select_usage, share_of
+
+BUCKETS = 24
+STEPS_PER_BUCKET = 60
+"""The buckets move on in steps of a sixtieth of their width (a minute, for a day), not with every reading."""
+
+
+class Known(Struct, frozen=True):
+    """One session of the window with the row it was made of."""
+
+    row: Row
+    tail: Tail
+    session: SessionSummary
+
+
+class SessionWindow:
+    """The sessions since a cut, refreshed from the store and summed up in memory."""
+
+    def __init__(self, path: str, profile: str | None, hours: float) -> None:
+        self.span_s = hours * 3600
+        self._blank = (path, profile, hours)
+        self._known: dict[Cell, Known] = {}
+        self._share_of: dict[Row, Share] = {}
+        self._shares: dict[Cell, list[Share]] = {}
+        self._last_message_id = 0
+        self._cut = math.inf
+        self._reading: HermesReading | None = None
+        self._reading_until = -math.inf
+
+    def reaches(self, now: float) -> bool:
+        """Every session of the window that ends at ``now`` is known.
+
+        Not so before the first look, nor when the clock went back.
+        """
+        return now - self.span_s >= self._cut
+
+    def forget(self) -> None:
+        """Trust nothing of what is known: the store is another one."""
+        self._known = {}
+        self._cut = math.inf
+        self._reading_until = -math.inf
+
+    def refresh(self, connection: sqlite3.Connection, now: float) -> None:
+        """Look at the store; at messages only of sessions whose row changed or that have new ones.
+
+        Changes nothing until all queries have answered. Raises ``sqlite3.Error``, ``HermesError``.
+        """
+        columns = columns_of(connection)
+        cut = now - self.span_s
+        rows = select_sessions(connection, columns, "started_at >= ?", cut)
+        usage = select_usage(connection, columns, cut)
+        last_message_id = count(connection.execute("SELECT MAX(id) FROM messages").fetchone()[0])
+        known = self._known if last_message_id >= self._last_message_id else {}
+        if known:
+            talked = connection.execute(
+                "SELECT DISTINCT session_id FROM messages WHERE id > ?", (self._last_message_id,)
+            )
+            fresh = {id for (id,) in talked}
+            known = {id: one for id, one in known.items() if id not in fresh}
+        changed = [row for row in rows if row[0] not in known or known[row[0]].row != row]
+        tails = select_tails(connection, columns, [row[0] for row in changed])
+        made = {row[0]: self._made(row, tails.get(row[0], Tail())) for row in changed}
+        now_known = {row[0]: made[row[0]] if row[0] in made else known[row[0]] for row in rows}
+        self._known = {id: one for id, one in now_known.items() if one is not None}
+        known_shares, self._share_of, self._shares = self._share_of, {}, {}
+        for row in usage:  # two tasks of a session may have equal rows: both count
+            share = self._share_of[row] = known_shares.get(row) or share_of(row)
+            self._shares.setdefault(row[0], []).append(share)
+        self._last_message_id = last_message_id
+        self._cut = cut
+        self._reading_until = -math.inf
+
+    @staticmethod
+    def _made(row: Row, tail: Tail) -> Known | None:
+        session = summary_of(row, tail)
+        return None if session is None else Known(row, tail, session)
+
+    def reading(self, now: float) -> HermesReading:
+        """The window that ends at ``now``, without a query; the same object while it says the same."""
+        if self._reading is not None and now < self._reading_until and now - self.span_s >= self._cut:
+            return self._reading
+        cut = now - self.span_s
+        inside = [(id, one) for id, one in self._known.items() if one.session.started_at >= cut]
+        inside.sort(key=lambda pair: (pair[1].session.started_at, pair[1].session.id), reverse=True)
+        sessions = tuple(one.session for _, one in inside)
+        step_s = self.span_s / BUCKETS / STEPS_PER_BUCKET
+        end = (math.floor(now / step_s) + 1) * step_s
+        tools: Counter[str] = Counter()
+        for _, one in inside:
+            for name, number in one.tail.tools:
+                tools[name] += number
+        models = by_model(
+            self._shares[id] if id in self._shares else own_share(one.session, api_calls(one.row)) for id, one in inside
+        )
+        path, profile, hours = self._blank
+        totals = _totals(sessions)
+        prices = [session.cost_usd for session in sessions if session.cost_usd is not None]
+        reading = HermesReading(
+            path=path,
+            profile=profile,
+            hours=hours,
+            sessions=sessions,
+            by_source=_most_first(Counter(session.source for session in sessions)),
+            by_model=models,
+            tool_calls=_most_first(tools),
+            tokens=totals,
+            local_tokens=_at(sessions, "local"),
+            cloud_tokens=_at(sessions, "cloud"),
+            unknown_tokens=_at(sessions, "unknown"),
+            cost_usd=math.fsum(prices) if prices else None,
+            unpriced_sessions=sum(1 for one in sessions if one.cost_usd is None and one.tokens.total > 0),
+            tokens_by_bucket=_buckets(sessions, end - self.span_s, self.span_s / BUCKETS),
+        )
+        if self._reading is None or reading != self._reading:
+            self._reading = reading
+        oldest = sessions[-1].started_at if sessions else math.inf
+        self._reading_until = min(end, math.nextafter(oldest + self.span_s, math.inf))
+        return self._reading
+
+
+def _totals(sessions: Iterable[SessionSummary]) -> Tokens:
+    columns = [0] * 5
+    for session in sessions:
+        tokens = session.tokens
+        columns[0] += tokens.input
+        columns[1] += tokens.output
+        columns[2] += tokens.cache_read
+        columns[3] += tokens.cache_write
+        columns[4] += tokens.reasoning
+    return Tokens(*columns)
+
+
+def _at(sessions: Iterable[SessionSummary], place: Place) -> int:
+    return sum(session.tokens.total for session in sessions if session.place == place)
+
+
+def _most_first(counts: Counter[str]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _buckets(sessions: Iterable[SessionSummary], start: float, width_s: float) -> tuple[int, ...]:
+    """Total tokens per bucket by the session's start, oldest first.
+
+    ``start`` is up to one step later than the window's cut, so the first bucket takes what lies between; the
+    last takes what a wrong clock put into the future. The sum is the sum of the sessions.
+    """
+    buckets = [0] * BUCKETS
+    for session in sessions:
+        index = math.floor((session.started_at - start) / width_s)
+        buckets[min(max(index, 0), BUCKETS - 1)] += session.tokens.total
+    return tuple(buckets)

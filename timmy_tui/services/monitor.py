@@ -1,0 +1,174 @@
+"""The monitor: runs every source and keeps the one snapshot that all views share."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from timmy_tui.config import Settings
+from timmy_tui.services.locality import host_place
+from timmy_tui.services.poller import Pace, Poller
+from timmy_tui.services.reading import Reading
+from timmy_tui.services.snapshot import OllamaServer, Snapshot
+from timmy_tui.services.sources import Sources
+from timmy_tui.text import clean
+
+T = TypeVar("T")
+
+LOCAL_TIMEOUT_S = 5.0
+"""For files and SQLite; a local disk answers in milliseconds, a lost network mount never does."""
+
+
+class Monitor:
+    """Asks every source at its own pace and publishes a :class:`Snapshot` whenever a value or an error changed.
+
+    A poll that found nothing new only renews :attr:`snapshot` (its ages), without a call to ``publish``.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        env: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.time,
+        sources: Sources | None = None,
+    ) -> None:
+        env = os.environ if env is None else env
+        self.settings = settings
+        self.clock = clock
+        self.sources = sources or Sources(settings, env=env, clock=clock)
+        self.snapshot = self._first_snapshot()
+        self._publish: Callable[[Snapshot], None] = lambda snapshot: None
+        self._pollers: dict[str, Poller[object]] = {}
+        self._make_pollers()
+
+    async def run(self, publish: Callable[[Snapshot], None]) -> None:
+        """Poll until cancelled. ``publish`` is called on the running loop."""
+        self._publish = publish
+        async with asyncio.TaskGroup() as group:
+            for name, poller in self._pollers.items():
+                group.create_task(poller.run(self._taker(name)), name=f"poll {name}")
+            group.create_task(self._follow_hints(), name="tick file hints")
+
+    async def snapshot_once(self, timeout_s: float = 12.0) -> Snapshot:
+        """Every source read once, concurrently; what has not answered after ``timeout_s`` stays an error."""
+        polls = {name: asyncio.ensure_future(poller.poll()) for name, poller in self._pollers.items()}
+        done, late = await asyncio.wait(polls.values(), timeout=timeout_s)
+        for name, poll in polls.items():
+            if poll in done:
+                self._take(name, poll.result())
+            else:
+                self._take(name, Reading(error=f"no answer within {timeout_s:g} s", error_since=self.clock()))
+        for poll in late:
+            poll.cancel()
+        return self.snapshot
+
+    def refresh(self, name: str | None = None) -> None:
+        """Ask one source (or all) again at once."""
+        if name in (None, "providers"):
+            self.sources.providers.probe_now()
+        for key, poller in self._pollers.items():
+            if name is None or key == name or key.split(":")[0] == name:
+                poller.wake()
+
+    def refresh_ollama(self, server: str) -> None:
+        """Ask one Ollama server again, its list of models too."""
+        self.sources.ollama[server].refresh_soon()
+        self.refresh(f"ollama:{server}")
+
+    def set_slow(self, slow: bool) -> None:
+        """Slow every source down while the terminal has no focus; asking at once when it has it again."""
+        for poller in self._pollers.values():
+            was, poller.slow = poller.slow, slow
+            if was and not slow:
+                poller.wake()
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for poller in self._pollers.values():
+            await poller.aclose()
+        await self.sources.aclose()
+
+    def _first_snapshot(self) -> Snapshot:
+        servers = []
+        for config in self.settings.config.ollama:
+            url = self.sources.ollama[config.name].url
+            total = config.vram_total_gb
+            servers.append(
+                OllamaServer(
+                    name=clean(config.name, limit=40),
+                    url=clean(url),
+                    vram_total_bytes=None if total is None else int(total * 1e9),
+                    on_this_host=_is_this_host(url),
+                )
+            )
+        return Snapshot(host=clean(platform.node() or "localhost", limit=40), ollama=tuple(servers))
+
+    def _make_pollers(self) -> None:
+        intervals, timeouts = self.settings.config.intervals, self.settings.config.timeouts
+        sources = self.sources
+        for name, client in sources.ollama.items():
+            self._add(f"ollama:{name}", client.read, intervals.ollama_s, timeouts.ollama_s + 1)
+        self._add("hermes", _in_thread(sources.hermes.read), intervals.hermes_s, LOCAL_TIMEOUT_S)
+        self._add("heartbeat", _in_thread(sources.heartbeat.read), intervals.ticks_s, LOCAL_TIMEOUT_S)
+        self._add("worker", _in_thread(sources.worker.read), intervals.worker_s, LOCAL_TIMEOUT_S)
+        self._add("gpu", _in_thread(sources.gpu.read), intervals.gpu_s, LOCAL_TIMEOUT_S)
+        self._add("providers", sources.providers.read, min(5.0, intervals.providers_s), timeouts.providers_s * 2 + 1)
+
+    def _add(self, name: str, ask: Callable[[], Awaitable[object]], interval_s: float, timeout_s: float) -> None:
+        self._pollers[name] = Poller(name, ask, Pace(interval_s, timeout_s), clock=self.clock)
+
+    async def _follow_hints(self) -> None:
+        """A file event only wakes the poller: the stat poll stays the guarantee (facts/tailing.md row 23)."""
+        async for _ in self.sources.tick_hints():
+            self.refresh("heartbeat")
+
+    def _taker(self, name: str) -> Callable[[Reading[object]], None]:
+        return lambda reading: self._take(name, reading)
+
+    def _take(self, name: str, reading: Reading[object]) -> None:
+        before = self.snapshot
+        kind, _, server = name.partition(":")
+        if kind == "ollama":
+            servers = tuple(
+                msgspec.structs.replace(entry, reading=reading) if entry.name == server else entry
+                for entry in before.ollama
+            )
+            old: Reading[object] = next((entry.reading for entry in before.ollama if entry.name == server), Reading())
+            self.snapshot = msgspec.structs.replace(before, ollama=servers)
+        else:
+            old = getattr(before, kind)
+            self.snapshot = msgspec.structs.replace(before, **{kind: reading})
+        if _says_the_same(old, reading):
+            return
+        self._publish(self.snapshot)
+
+
+def _says_the_same(old: Reading[T], new: Reading[T]) -> bool:
+    """Whether a view of ``new`` looks like a view of ``old``, ages aside."""
+    return (
+        old.error == new.error
+        and old.hint == new.hint
+        and (old.value is new.value or (old.value is not None and old.value == new.value))
+        and (old.value is None) == (new.value is None)
+    )
+
+
+def _in_thread(read: Callable[[], T]) -> Callable[[], Awaitable[T]]:
+    async def ask() -> T:
+        return await asyncio.to_thread(read)
+
+    return ask
+
+
+def _is_this_host(url: str) -> bool:
+    from urllib.parse import urlsplit
+
+    host = urlsplit(url).hostname or ""
+    return host_place(url) == "local" and (host in ("localhost", "::1") or host.startswith("127."))

@@ -1,0 +1,215 @@
+"""Ollama's answers as records. An entry needs only a name; what can't be understood becomes unknown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import msgspec
+
+from timmy_tui.services.ollama.records import InstalledModel, LoadedModel, ModelDetails
+from timmy_tui.services.ollama.rules import FOREVER_S
+from timmy_tui.text import BLOCK_LIMIT, Json, clean, clean_tree
+
+MODEL_LIMIT = 10_000
+"""No server holds more; a list of a million entries must not fill the memory."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LARGEST = 2**63 - 1
+
+Entry = dict[str, object]
+Record = TypeVar("Record", InstalledModel, LoadedModel)
+
+
+class DecodeError(ValueError):
+    """The document is not what its path stands for; the text says in which way."""
+
+
+def installed_models(body: bytes) -> tuple[InstalledModel, ...]:
+    """``/api/tags``, in the server's order. Raises :class:`DecodeError`."""
+    return _records(body, _installed)
+
+
+def loaded_models(body: bytes, now: float) -> tuple[LoadedModel, ...]:
+    """``/api/ps``, in the server's order; an expiry beyond 20 years is infinity.
+
+    Raises :class:`DecodeError`.
+    """
+    return _records(body, lambda name, entry: _loaded(name, entry, now))
+
+
+def server_version(body: bytes) -> str | None:
+    """``/api/version``; None when it names none. Raises :class:`DecodeError`."""
+    return _text(document(body), "version")
+
+
+def model_details(body: bytes, name: str) -> ModelDetails:
+    """``/api/show`` of ``name``. Raises :class:`DecodeError`."""
+    show = document(body)
+    info = show.get("model_info")
+    info = info if isinstance(info, dict) else {}
+    architecture = _text(info, "general.architecture")
+    return ModelDetails(
+        name=clean(name),
+        capabilities=_texts(show, "capabilities"),
+        parameters=_parameters(show.get("parameters")),
+        architecture=architecture,
+        trained_context_length=_count(info, f"{architecture}.context_length"),
+        template=_block(show, "template"),
+        system=_block(show, "system"),
+        license=_block(show, "license"),
+        modelfile=_block(show, "modelfile"),
+        info=_info(info),
+    )
+
+
+def document(body: bytes) -> Entry:
+    """One JSON object. Raises :class:`DecodeError`."""
+    try:
+        value = msgspec.json.decode(body)
+    except RecursionError:
+        raise DecodeError("JSON nested without end") from None
+    except ValueError as error:  # msgspec's errors, and invalid UTF-8
+        raise DecodeError("nothing" if not body.strip() else f"not JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise DecodeError("JSON, but not an object")
+    return value
+
+
+def unix_time(text: object) -> float | None:
+    """Go's RFC 3339 as Unix seconds; None for a missing, malformed or year-1 time, or one without a zone.
+
+    The difference to the epoch is taken without converting: ``astimezone`` overflows on year 1 in the west.
+    """
+    if not isinstance(text, str) or len(text) > 64:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.year <= 1 or moment.tzinfo is None:
+        return None
+    return (moment - _EPOCH).total_seconds()
+
+
+def whole_number(value: object) -> int | None:
+    """A count of bytes or tokens, 0 or more; None for anything else."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= _LARGEST else None
+
+
+def _records(body: bytes, build: Callable[[str, Entry], Record]) -> tuple[Record, ...]:
+    """The ``models`` of a list; an entry that is no object, has no name or repeats one is left out."""
+    answer = document(body)
+    if "models" not in answer:
+        raise DecodeError("JSON without a list of models")
+    entries = answer["models"]
+    if entries is None:  # Go's nil slice
+        return ()
+    if not isinstance(entries, list):
+        raise DecodeError("JSON whose models are no list")
+    if len(entries) > MODEL_LIMIT:
+        raise DecodeError(f"a list of {len(entries):,} models")
+    records: dict[str, Record] = {}
+    for entry in entries:
+        name = (_text(entry, "name") or _text(entry, "model")) if isinstance(entry, dict) else None
+        if name is not None and name not in records:
+            records[name] = build(name, entry)
+    return tuple(records.values())
+
+
+def _installed(name: str, entry: Entry) -> InstalledModel:
+    details = _details(entry)
+    return InstalledModel(
+        name=name,
+        digest=_text(entry, "digest") or "",
+        size_bytes=_count(entry, "size"),
+        modified_at=unix_time(entry.get("modified_at")),
+        family=_text(details, "family"),
+        parameter_size=_text(details, "parameter_size"),
+        quantization=_text(details, "quantization_level"),
+        context_length=_count(details, "context_length") or None,
+        capabilities=_texts(entry, "capabilities"),
+        remote_model=_text(entry, "remote_model"),
+        remote_host=_text(entry, "remote_host"),
+        parent_model=_text(details, "parent_model"),
+    )
+
+
+def _loaded(name: str, entry: Entry, now: float) -> LoadedModel:
+    details = _details(entry)
+    expires_at = unix_time(entry.get("expires_at"))
+    if expires_at is not None and expires_at - now > FOREVER_S:
+        expires_at = math.inf
+    return LoadedModel(
+        name=name,
+        digest=_text(entry, "digest") or "",
+        size_bytes=_count(entry, "size") or 0,
+        size_vram_bytes=_count(entry, "size_vram") or 0,
+        context_length=_count(entry, "context_length") or None,
+        expires_at=expires_at,
+        family=_text(details, "family"),
+        parameter_size=_text(details, "parameter_size"),
+        quantization=_text(details, "quantization_level"),
+    )
+
+
+def _details(entry: Entry) -> Entry:
+    details = entry.get("details")
+    return details if isinstance(details, dict) else {}
+
+
+def _text(entry: Entry, key: str) -> str | None:
+    """A non-empty string on one safe line."""
+    value = entry.get(key)
+    return clean(value) if isinstance(value, str) and value else None
+
+
+def _block(entry: Entry, key: str) -> str | None:
+    """A non-empty text; older servers send the licenses as a list of texts."""
+    value = entry.get(key)
+    if isinstance(value, list):
+        value = "\n\n".join(part for part in value if isinstance(part, str))
+    return clean(value, limit=BLOCK_LIMIT, multiline=True) if isinstance(value, str) and value else None
+
+
+def _texts(entry: Entry, key: str) -> tuple[str, ...]:
+    value = entry.get(key)
+    if not isinstance(value, list):
+        return ()
+    return tuple(clean(item) for item in value[:100] if isinstance(item, str) and item)
+
+
+def _count(entry: Entry, key: str) -> int | None:
+    return whole_number(entry.get(key))
+
+
+def _parameters(value: object) -> tuple[tuple[str, str], ...]:
+    """``parameters`` of ``/api/show``: lines of a key, padding, and a value."""
+    if not isinstance(value, str):
+        return ()
+    pairs = (line.split(None, 1) for line in value[:BLOCK_LIMIT].split("\n") if line.strip())
+    return tuple((clean(pair[0]), clean(pair[1].strip() if len(pair) > 1 else "")) for pair in pairs)
+
+
+def _info(info: Entry) -> tuple[tuple[str, str], ...]:
+    """``model_info`` as pairs of text, without its arrays and other branches."""
+    cleaned = clean_tree(info)
+    assert isinstance(cleaned, dict)
+    pairs = ((key, _scalar_text(value)) for key, value in cleaned.items())
+    return tuple((key, text) for key, text in pairs if text is not None)
+
+
+def _scalar_text(value: Json) -> str | None:
+    if value is None or isinstance(value, list | dict):
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return clean(str(value))

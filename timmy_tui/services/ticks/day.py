@@ -1,0 +1,201 @@
+"""One day's file of the tick log, followed: its ticks of late, its counts, what happened to it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from datetime import tzinfo
+from math import inf
+from pathlib import Path
+
+from timmy_tui import text
+from timmy_tui.services.ticks.backwards import end_of_lines, lines_backwards
+from timmy_tui.services.ticks.cursor import TailLine
+from timmy_tui.services.ticks.errors import TickLogError
+from timmy_tui.services.ticks.once import Once
+from timmy_tui.services.ticks.parse import BadLine, parse_head, parse_tick
+from timmy_tui.services.ticks.records import Severity, Tick, TickHead, TickPlace
+from timmy_tui.services.ticks.tailer import Note, Tailer
+
+HEADS_LIMIT = 20_000
+"""Ticks kept of one day; one every five seconds is fewer."""
+
+STRAYS_LIMIT = 20
+"""Reading backwards ends after so many ticks in a row that are too old; fewer may be a wrong clock."""
+
+POLLS_LIMIT = 4
+"""Polls in one call once the file has been caught up with, so that a flood can't hold the caller."""
+
+
+class DayLog:
+    """Follows one file: all of it, or with ``since`` (Unix seconds) only its end, back to that time.
+
+    ``elsewhere`` tells of a line that another day's file brought already.
+
+    Raises :class:`TickLogError` when the file is there and can't be read.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        since: float | None = None,
+        zone: tzinfo | None = None,
+        elsewhere: Callable[[bytes], bool] = lambda _: False,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.path = path
+        self.whole = since is None
+        """Every line was counted, not only the file's end."""
+        self.heads: deque[TickHead] = deque(maxlen=HEADS_LIMIT)
+        self.ticks = 0
+        self.bad_lines = 0
+        self.by_severity: Counter[Severity] = Counter()
+        self.model_decisions = 0
+        self.incomplete = False
+        self.note: Note | None = None
+        self.last_two: tuple[Tick, ...] = ()
+        self._zone = zone
+        self._once = Once()
+        self._elsewhere = elsewhere
+        self._caught_up = False
+        self._not_before = -inf
+        start = 0
+        if since is not None:
+            start = self._read_end(since)
+            # Read from its start after a disturbance, the file would bring the ticks that were left out.
+            self._not_before = since
+        self._tailer = Tailer(path, start=start, clock=monotonic)
+
+    def poll(self) -> list[TickHead] | None:
+        """The ticks that are new, in file order; None when nothing at all has changed."""
+        before = (self.bad_lines, self.incomplete, self.note)
+        fresh: list[TickHead] = []
+        polls = 0
+        while True:
+            batch = self._tailer.poll()
+            fresh += self._take(batch.lines)
+            self.incomplete = batch.incomplete
+            self.note = batch.note or self.note
+            polls += 1
+            if not batch.more or (self._caught_up and polls >= POLLS_LIMIT):
+                break
+        self._caught_up = True
+        return fresh if fresh or before != (self.bad_lines, self.incomplete, self.note) else None
+
+    def knows(self, data: bytes) -> bool:
+        """Whether this line's tick was taken in."""
+        return self._once.knows(data)
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._tailer.close()
+
+    def _take(self, lines: tuple[TailLine, ...] | list[TailLine]) -> list[TickHead]:
+        fresh: list[TickHead] = []
+        raw: list[bytes] = []
+        path = str(self.path)
+        for line in lines:
+            head = (
+                BadLine("oversized")
+                if line.oversized
+                else parse_head(line.data, TickPlace(path, line.offset, len(line.data)), self._zone)
+            )
+            if isinstance(head, BadLine):
+                self.bad_lines += self._once.bad(line.offset, line.data)
+            elif self._is_late(head) or self._elsewhere(line.data):
+                continue
+            elif self._once.tick(line.data):
+                fresh.append(head)
+                raw.append(line.data)
+                del raw[:-2]
+                self.ticks += 1
+                self.by_severity[head.severity] += 1
+                self.model_decisions += head.by_model
+        self.heads += fresh
+        whole = [parse_tick(data, head.place, self._zone) for head, data in zip(fresh[-2:], raw, strict=True)]
+        # A line whose head is read can still be refused as a whole; then there is no more to show of it.
+        self.last_two = (*self.last_two, *(tick for tick in whole if isinstance(tick, Tick)))[-2:]
+        return fresh
+
+    def _is_late(self, head: TickHead) -> bool:
+        return head.at is not None and head.at < self._not_before
+
+    def _read_end(self, since: float) -> int:
+        """Take the lines back to ``since`` from the file's end; the place from which to follow it."""
+        try:
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise unreadable(self.path, error) from None
+        try:
+            end = end_of_lines(fd)
+            found: list[TailLine] = []
+            strays = 0
+            for line in lines_backwards(fd, end):
+                found.append(line)
+                head = parse_head(line.data, TickPlace("", 0, 0), self._zone)
+                if isinstance(head, TickHead) and head.at is not None:
+                    strays = strays + 1 if head.at < since else 0
+                if strays >= STRAYS_LIMIT or len(found) >= HEADS_LIMIT:
+                    break
+        except OSError as error:
+            raise unreadable(self.path, error) from None
+        finally:
+            os.close(fd)
+        self._take(found[::-1])
+        return end
+
+
+def last_ticks(path: Path, count: int, zone: tzinfo | None) -> tuple[Tick, ...]:
+    """The last ``count`` ticks of a file that nobody follows, oldest first; fewer when it has fewer."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise unreadable(path, error) from None
+    found: list[Tick] = []
+    once = Once()
+    try:
+        for line in lines_backwards(fd, end_of_lines(fd)):
+            tick = parse_tick(line.data, TickPlace(str(path), line.offset, len(line.data)), zone)
+            if isinstance(tick, Tick) and once.tick(line.data):
+                found.append(tick)
+                if len(found) >= count:
+                    break
+    except OSError as error:
+        raise unreadable(path, error) from None
+    finally:
+        os.close(fd)
+    return tuple(reversed(found))
+
+
+def unreadable(path: Path, error: OSError) -> TickLogError:
+    """The service's error for a file or folder that the system refuses."""
+    reason = error.strerror or type(error).__name__
+    return TickLogError(f"Can't read {text.clean(str(path))}: {text.clean_error(reason)}", "Check its permissions")
+
+
+def read_line(path: str, offset: int, length: int) -> bytes | None:
+    """The line that stands at a place, None when no whole line of that length stands there any more."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise unreadable(Path(path), error) from None
+    margin = 1 if offset else 0
+    try:
+        raw = os.pread(fd, margin + length + 1, offset - margin)
+    except OSError as error:
+        raise unreadable(Path(path), error) from None
+    finally:
+        os.close(fd)
+    line = raw[margin : margin + length]
+    starts = not margin or raw[:1] in (b"\n", b" ", b"\t", b"\r", b"\0")
+    ends = raw[margin + length :] in (b"\n", b" ", b"\t", b"\r", b"\0")
+    return line if starts and ends and len(line) == length else None

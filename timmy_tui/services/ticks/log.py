@@ -1,0 +1,240 @@
+"""The heartbeat at one moment, read from the tick log's last days and the label log beside it."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable
+from datetime import date, datetime, timedelta, tzinfo
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from timmy_tui import text
+from timmy_tui.services.ticks.day import HEADS_LIMIT, DayLog, last_ticks, read_line, unreadable
+from timmy_tui.services.ticks.errors import TickLogError
+from timmy_tui.services.ticks.labels import LABELS_NAME, LabelLog
+from timmy_tui.services.ticks.parse import Exchange, exchange_of, parse_tick
+from timmy_tui.services.ticks.records import (
+    HeartbeatReading,
+    LabelCounts,
+    Severity,
+    Tick,
+    TickHead,
+    TickPlace,
+)
+
+__all__ = ["HeartbeatStore", "TickLogError", "day_name", "day_names"]
+
+WINDOW_S = 24 * 3600.0
+"""How far back ``recent`` reaches."""
+
+RECENT_LIMIT = HEADS_LIMIT
+
+SEVERITIES: tuple[Severity, ...] = ("ok", "warning", "critical", "fallback", "unknown")
+
+_DAY_NAME = re.compile(r"ticks_\d{8}\.jsonl")
+
+
+def day_name(day: date) -> str:
+    """The file name of a local date's ticks."""
+    return f"ticks_{day:%Y%m%d}.jsonl"
+
+
+def day_names(directory: Path) -> list[str]:
+    """The names of the day files, oldest first. Raises :class:`TickLogError` when there is no such folder."""
+    try:
+        return sorted(name for name in os.listdir(directory) if _DAY_NAME.fullmatch(name))
+    except (FileNotFoundError, NotADirectoryError):
+        raise TickLogError(
+            f"No tick log at {text.clean(str(directory))} yet",
+            "The first tick makes it: timmy-tui tick, with timmy-tui worker running",
+        ) from None
+    except OSError as error:
+        raise unreadable(directory, error) from None
+
+
+class HeartbeatStore:
+    """Reads ``directory``; one caller at a time, in a thread.
+
+    ``zone`` is the zone of the local date and of times that name none; None = this machine's. ``clock`` is
+    Unix seconds, ``monotonic`` decides when a rotated file is let go.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        every_s: float,
+        clock: Callable[[], float] = time.time,
+        zone: tzinfo | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.directory = directory
+        self._every_s = every_s
+        self._clock = clock
+        self._zone = zone
+        self._monotonic = monotonic
+        self._days: dict[str, DayLog] = {}
+        self._today = ""
+        self._recent: list[TickHead] = []
+        self._own_labels: list[TickHead] = []
+        self._next_expiry = float("inf")
+        self._older_names: list[str] = []
+        self._older: tuple[Tick, ...] = ()
+        self._labels = LabelLog(directory / LABELS_NAME, clock=monotonic)
+        self._label_state: object = None
+        self._unsettled = False
+        self._reading: HeartbeatReading | None = None
+
+    def read(self) -> HeartbeatReading:
+        """The heartbeat now; the same object as before when nothing changed and no tick left the window.
+
+        The first call reads all of today's file and the end of yesterday's, a later one what is new.
+        Raises :class:`TickLogError`.
+        """
+        now = self._clock()
+        names = day_names(self.directory)
+        moved = self._follow(names, now) or self._unsettled
+        self._unsettled = True  # until everything below has been taken in
+        fresh = {name: found for name in sorted(self._days) if (found := self._days[name].poll()) is not None}
+        label_state = self._labels.poll()
+        moved = self._find_older(names) or moved
+        self._unsettled = False
+        if self._reading is not None and not (
+            moved or fresh or label_state is not self._label_state or now >= self._next_expiry
+        ):
+            return self._reading
+        self._label_state = label_state
+        self._refresh_recent(fresh, now, whole=moved or now >= self._next_expiry)
+        self._reading = self._compose()
+        return self._reading
+
+    def load(self, place: TickPlace) -> Tick:
+        """Read one tick again. Raises :class:`TickLogError` when it no longer stands there."""
+        known = next((head for head in self._recent if head.place == place), None)
+        line = read_line(place.path, place.offset, place.length)
+        tick = None if line is None else parse_tick(line, place, self._zone)
+        if not isinstance(tick, Tick) or (known is not None and tick.head != known):
+            raise changed_error(place)
+        return tick
+
+    def load_exchange(self, place: TickPlace) -> Exchange:
+        """A tick's verbatim prompt and completion, for its candidate key. Raises :class:`TickLogError`."""
+        self.load(place)
+        line = read_line(place.path, place.offset, place.length)
+        exchange = None if line is None else exchange_of(line)
+        if exchange is None:
+            raise changed_error(place)
+        return exchange
+
+    def close(self) -> None:
+        """Let the files go."""
+        for day in self._days.values():
+            day.close()
+        self._labels.close()
+
+    def _follow(self, names: list[str], now: float) -> bool:
+        """Follow today's file, yesterday's (lines may come late) and those of a clock that is ahead."""
+        today = datetime.fromtimestamp(now, self._zone).date()
+        first = day_name(today - timedelta(days=1))
+        moved = self._today != (name_today := day_name(today))
+        self._today = name_today
+        for name in [name for name in self._days if name < first]:
+            self._days.pop(name).close()
+            moved = True
+        current = self._days.get(name_today)
+        if current is not None and not current.whole:
+            self._days.pop(name_today).close()
+        for name in (name for name in names if name >= first and name not in self._days):
+            since = None if name >= name_today else now - WINDOW_S
+            self._days[name] = DayLog(
+                self.directory / name,
+                since=since,
+                zone=self._zone,
+                elsewhere=partial(self._known_elsewhere, name),
+                monotonic=self._monotonic,
+            )
+            moved = True
+        return moved
+
+    def _known_elsewhere(self, name: str, line: bytes) -> bool:
+        return any(day.knows(line) for other, day in self._days.items() if other != name)
+
+    def _find_older(self, names: list[str]) -> bool:
+        """The last two ticks of days that are not followed, needed while the followed ones have fewer."""
+        if sum(len(day.last_two) for day in self._days.values()) >= 2:
+            return False
+        names = [name for name in names if name not in self._days]
+        if names == self._older_names:
+            return False
+        self._older_names = names
+        found: tuple[Tick, ...] = ()
+        for name in reversed(names):
+            found = (*last_ticks(self.directory / name, 2 - len(found), self._zone), *found)
+            if len(found) == 2:
+                break
+        self._older = found
+        return True
+
+    def _refresh_recent(self, fresh: dict[str, list[TickHead]], now: float, *, whole: bool) -> None:
+        since = now - WINDOW_S
+        if not whole and not any(fresh.values()):
+            return
+        if whole or list(fresh) != [max(self._days)]:
+            self._recent, self._own_labels, self._next_expiry = [], [], float("inf")
+            heads = [head for name in sorted(self._days) for head in self._within(self._days[name], since)]
+        else:
+            heads = [head for found in fresh.values() for head in found if head.at is None or head.at > since]
+        self._recent += heads
+        del self._recent[:-RECENT_LIMIT]
+        self._own_labels += [head for head in heads if head.label is not None]
+        expiries = (head.at + WINDOW_S for head in heads if head.at is not None)
+        self._next_expiry = min(self._next_expiry, min(expiries, default=self._next_expiry))
+
+    def _within(self, day: DayLog, since: float) -> list[TickHead]:
+        """A tick without any time counts for as long as it is in today's file."""
+        undated = day.path.name >= self._today
+        return [head for head in day.heads if (undated if head.at is None else head.at > since)]
+
+    def _label_counts(self) -> LabelCounts:
+        """The events' fold, and the recent ticks' own ``dpo_label`` where no event speaks of that tick."""
+        counts = self._labels.counts()
+        totals = msgspec.structs.asdict(counts)
+        for head in self._own_labels:
+            if head.label is not None and not self._labels.speaks_of(head.tick_id):
+                totals[head.label] += 1
+        return LabelCounts(**totals)
+
+    def _compose(self) -> HeartbeatReading:
+        ticks = [tick for name in sorted(self._days) for tick in self._days[name].last_two]
+        if len(ticks) < 2:
+            ticks = [*self._older, *ticks]
+        today = self._days.get(self._today)
+        latest = today or self._days.get(max(self._days, default=""))
+        return HeartbeatReading(
+            recent=tuple(self._recent),
+            last=ticks[-1] if ticks else None,
+            previous=ticks[-2] if len(ticks) > 1 else None,
+            ticks_today=today.ticks if today else 0,
+            by_severity=tuple((word, today.by_severity[word]) for word in SEVERITIES if today.by_severity[word])
+            if today
+            else (),
+            model_decisions=today.model_decisions if today else 0,
+            fallback_decisions=today.by_severity["fallback"] if today else 0,
+            bad_lines=today.bad_lines if today else 0,
+            incomplete_line=latest.incomplete if latest else False,
+            labels=self._label_counts(),
+            every_s=self._every_s,
+            note=latest.note if latest else None,
+        )
+
+
+def changed_error(place: TickPlace) -> TickLogError:
+    """The tick that stood at a place stands there no more."""
+    return TickLogError(
+        f"The log {text.clean(place.path)} changed since this tick was read",
+        "Refresh the list and open it again",
+    )

@@ -1,0 +1,98 @@
+"""Walls between this program and the terminal: what goes out, what comes in, and how it ends (facts/textual.md §3)."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import functools
+import os
+import signal
+import sys
+import termios
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rich.segment import Segment
+from textual.color import Color
+from textual.filter import LineFilter
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+_REPLACEMENT = "\ufffd"
+_UNSAFE = dict.fromkeys(
+    (
+        *range(32),
+        *range(127, 160),
+        1564,
+        8203,
+        8206,
+        8207,
+        *range(8232, 8239),
+        *range(8288, 8304),
+        65279,
+        *range(55296, 57344),
+        *range(65529, 65536),
+        *range(917504, 917632),
+    ),
+    _REPLACEMENT,
+)
+
+TERMINAL_CHECK_S = 5.0
+"""How often a vanished terminal is looked for; without it Textual spins for ever (§3.3)."""
+
+
+class NoControl(LineFilter):
+    """The last wall: no control, bidi or invisible character leaves in a segment of text.
+
+    ``text.clean`` has made them visible long before; this stands behind every text sink that it could miss.
+    """
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """The segments with what is unsafe replaced, and unchanged where nothing is."""
+        if all(segment.text.isprintable() for segment in segments):
+            return segments
+        return [
+            segment
+            if segment.control or segment.text.isprintable()
+            else Segment(segment.text.translate(_UNSAFE), segment.style, segment.control)
+            for segment in segments
+        ]
+
+
+NO_CONTROL = NoControl()
+
+
+def tolerate_invalid_input() -> None:
+    """Let Textual's input thread survive bytes that are not UTF-8 (§3.3: a re-attached tmux sends such)."""
+    from textual.drivers import linux_driver
+
+    linux_driver.getincrementaldecoder = _tolerant_decoder  # type: ignore[attr-defined,assignment]
+
+
+def _tolerant_decoder(encoding: str) -> Callable[[], codecs.IncrementalDecoder]:
+    return functools.partial(codecs.getincrementaldecoder(encoding), errors="replace")
+
+
+def end_on_signals(app: App[None]) -> None:
+    """SIGTERM and SIGHUP end the app through its own exit, so that the terminal is restored."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, app.exit, None, 128 + number)
+
+
+def terminal_is_gone() -> bool:
+    """Whether the terminal has vanished under a process that SIGHUP did not reach."""
+    stdin = sys.__stdin__
+    if stdin is None:
+        return True
+    try:
+        termios.tcgetattr(stdin.fileno())
+    except (termios.error, OSError, ValueError):
+        return True
+    return False
+
+
+def leave_at_once() -> None:
+    """End the process without touching a terminal that no longer exists."""
+    os._exit(129)

@@ -1,0 +1,116 @@
+"""The top line: how the whole stack is, on one row."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from timmy_tui.services.severity import Overall
+from timmy_tui.services.snapshot import Snapshot
+from timmy_tui.text import span_text, timer_text
+from timmy_tui.widgets.line import EMPTY, Line, joined, line, spread, width_of
+from timmy_tui.widgets.lines_view import LinesView
+from timmy_tui.widgets.pane import View
+
+QUIET_BELOW = 100
+"""Below this width a worker that is up is not mentioned."""
+
+REASON_ROOM = 36
+"""Cells that the severity and its reason get before anything else but the clock."""
+
+
+class HeaderFacts(Struct, frozen=True):
+    """What the header shows."""
+
+    snapshot: Snapshot
+    overall: Overall
+    look: View
+    title: str = "timmy"
+    demo: bool = False
+    own_worker: bool = False
+    """This console runs the worker itself."""
+
+
+class HeaderBar(LinesView):
+    """Severity with its first reason on the left; worker, next tick and clock on the right."""
+
+    def __init__(self) -> None:
+        super().__init__(id="header")
+        self._facts: HeaderFacts | None = None
+
+    def update(self, facts: HeaderFacts) -> None:
+        """Show these facts."""
+        self._facts = facts
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw from the current facts."""
+        if self._facts is not None and self.size.width > 0:
+            self.show([self._line(self._facts, self.size.width)])
+
+    def on_resize(self) -> None:
+        """A new width needs a new line."""
+        self.redraw()
+
+    def _line(self, facts: HeaderFacts, width: int) -> Line:
+        look = facts.look
+        clock = line((f"{datetime.fromtimestamp(look.now).astimezone():%H:%M:%S} ", "strong"))
+        # By importance the clock comes first; on the line it stands last.
+        healthy = facts.snapshot.worker.value is not None and facts.snapshot.worker.value.state == "up"
+        worker = EMPTY if healthy and width < QUIET_BELOW else self._worker(facts)
+        kept = _kept([clock, worker, self._next_tick(facts)], max(width_of(clock), width - REASON_ROOM))
+        right_end = joined(reversed(kept), line("   "))
+        return spread(self._left(facts, width - width_of(right_end) - 2), right_end, width)
+
+    def _left(self, facts: HeaderFacts, width: int) -> Line:
+        glyphs, overall = facts.look.glyphs, facts.overall
+        parts: list[Line] = [line((f" {facts.title} ", "title"))]
+        if facts.demo:
+            parts.append(line((" DEMO ", "demo"), " "))
+        if facts.look.paused:
+            parts.append(line((f"{glyphs.paused} paused  ", "warning")))
+        parts.append(line((f"{glyphs.severity(overall.severity)} {overall.severity}", overall.severity)))
+        left: Line = tuple(span for part in parts for span in part)
+        if overall.problems:
+            more = len(overall.problems) - 1
+            left = (*left, *line(f"  {overall.problems[0]}", (f"  +{more} more" if more else "", "quiet")))
+        elif width > 60:
+            left = (*left, *line((f"  all quiet on {facts.snapshot.host}", "quiet")))
+        return left
+
+    def _worker(self, facts: HeaderFacts) -> Line:
+        glyphs = facts.look.glyphs
+        worker = facts.snapshot.worker.value
+        if worker is None:
+            return EMPTY
+        sign, role = {
+            "up": (glyphs.ok, "ok"),
+            "elsewhere": (glyphs.ok, "info"),
+            "stuck": (glyphs.warning, "warning"),
+            "down": (glyphs.off, "quiet"),
+        }[worker.state]
+        whose = " (this console's)" if facts.own_worker and worker.state == "up" else ""
+        waiting = f" {worker.pending} queued" if worker.pending else ""
+        return line(("worker ", "quiet"), (f"{sign} {worker.state}", role), (f"{whose}{waiting}", "quiet"))
+
+    def _next_tick(self, facts: HeaderFacts) -> Line:
+        value = facts.snapshot.heartbeat.value
+        due = value.next_at() if value else None
+        if value is None or due is None:
+            return EMPTY
+        wait = due - facts.look.now
+        if wait > 0:
+            return line(("next tick ", "quiet"), timer_text(wait))
+        if value.overdue(facts.look.now):
+            return line(("tick ", "quiet"), (f"overdue {span_text(-wait)}", "warning"))
+        return line(("next tick ", "quiet"), "due")
+
+
+def _kept(parts: list[Line], room: int) -> list[Line]:
+    """As many leading parts as fit into ``room`` cells, three apart."""
+    kept: list[Line] = []
+    for part in parts:
+        if part and sum(width_of(other) + 3 for other in kept) + width_of(part) <= room:
+            kept.append(part)
+    return kept

@@ -1,0 +1,280 @@
+"""Pane 3: does the heartbeat beat, and how severe is it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+
+from textual.message import Message
+
+from timmy_tui.services.reading import Reading
+from timmy_tui.services.ticks.records import HeartbeatReading, Tick, TickHead
+from timmy_tui.text import duration_text, span_text
+from timmy_tui.widgets.line import EMPTY, Line, Span, fitting, line, spread, wrap
+from timmy_tui.widgets.pane import Pane, View, trouble
+from timmy_tui.widgets.table import Cell, row
+
+STRIP_S = 86_400.0
+WORST = {"ok": 1, "fallback": 2, "unknown": 3, "warning": 4, "critical": 5}
+ROLES = {
+    "ok": "ok",
+    "warning": "warning",
+    "critical": "critical",
+    "fallback": "fallback",
+    "unknown": "unknown",
+}
+
+
+class HeartbeatPane(Pane):
+    """A strip of the last day, the selected tick's decision in full, the counts, and older ticks below.
+
+    The cursor follows the newest tick until the operator moves it; ``j``/``k`` walk through the day.
+    """
+
+    HELP = "One cell of the strip is a stretch of the last 24 hours; its worst tick gives the sign."
+
+    class Highlighted(Message):
+        """Another tick is selected; its whole record is wanted through :meth:`HeartbeatPane.show_tick`."""
+
+        def __init__(self, head: TickHead) -> None:
+            self.head = head
+            super().__init__()
+
+    def __init__(self) -> None:
+        super().__init__(3, "Heartbeat", id="heartbeat")
+        self.reading: Reading[HeartbeatReading] = Reading()
+        self._heads: dict[str, TickHead] = {}
+        self._keys: tuple[str, ...] = ()
+        self._whole: Tick | None = None
+        self._following = True
+
+    def update(self, reading: Reading[HeartbeatReading], look: View) -> None:
+        """Show this reading."""
+        if reading.value is not self.reading.value:
+            value = reading.value
+            heads = list(value.recent) if value else []
+            if value and value.last and not heads:
+                heads = [tick.head for tick in (value.previous, value.last) if tick]
+            self._heads = {_key(head): head for head in reversed(heads)}
+            if self._following:
+                self.cursor_key = None
+        self.reading, self.look = reading, look
+        self._filter()
+        self.redraw()
+        self._announce()
+
+    def show_tick(self, tick: Tick) -> None:
+        """The whole record of the selected tick has been read."""
+        self._whole = tick
+        self.redraw()
+
+    def selected(self) -> TickHead | None:
+        """The tick under the cursor."""
+        key = self.cursor_here()
+        return self._heads.get(key) if key else None
+
+    def watch_filter_text(self) -> None:
+        self._filter()
+        super().watch_filter_text()
+
+    def _filter(self) -> None:
+        wanted = self.filter_text.casefold()
+        self._keys = tuple(
+            key
+            for key, head in self._heads.items()
+            if not wanted or wanted in f"{head.severity} {head.model or ''} {head.tick_id} {head.summary}".casefold()
+        )
+
+    def _select(self, keys: Sequence[str], index: int) -> None:
+        super()._select(keys, index)
+        self._following = self.cursor_key == keys[0]
+        self._announce()
+
+    def _announce(self) -> None:
+        head = self.selected()
+        if head is not None and self._tick_of(head) is None:
+            self.post_message(self.Highlighted(head))
+
+    def _tick_of(self, head: TickHead) -> Tick | None:
+        value = self.reading.value
+        candidates = (self._whole, value.last if value else None, value.previous if value else None)
+        return next((tick for tick in candidates if tick and tick.head.place == head.place), None)
+
+    def status_line(self) -> Line:
+        glyphs, now, value = self.look.glyphs, self.look.now, self.reading.value
+        match self.reading.state(now):
+            case "waiting":
+                return line((f"{glyphs.off} reading", "quiet"))
+            case "absent":
+                return line((f"{glyphs.off} no ticks yet", "warning"))
+            case "stale":
+                return line((f"{glyphs.stale} {span_text(self.reading.age_s(now) or 0)} old", "warning"))
+        if value is None or value.last is None:
+            return line((f"{glyphs.off} no ticks yet", "quiet"))
+        every = line((f"every {value.every_s / 60:g} m ", "quiet"))
+        due = value.next_at()
+        if value.overdue(now) and due is not None:
+            return (*every, *line((f"{glyphs.warning} overdue {span_text(now - due)}", "warning")))
+        return (*every, *line((f"{glyphs.ok} on time", "ok")))
+
+    def foot(self) -> Line:
+        value = self.reading.value
+        parts = []
+        if value and value.bad_lines:
+            parts.append(line((f"{value.bad_lines} bad line{'s' * (value.bad_lines != 1)}", "warning")))
+        if value and value.incomplete_line:
+            parts.append(line(("1 incomplete line", "quiet")))
+        if value and value.note:
+            parts.append(line((value.note, "quiet")))
+        return fitting(parts, line((f" {self.look.glyphs.dot} ", "frame")), max(0, self.size.width - 16))
+
+    def head(self, width: int, height: int) -> Sequence[Line]:
+        lines = trouble(self.reading, self.look.now, width)
+        value = self.reading.value
+        if value is None:
+            return lines
+        if lines:
+            lines.append(EMPTY)
+        if value.last is None:
+            return lines
+        lines.append(self._day_strip(value, width))
+        if height > 14:
+            lines.append(_axis(self.look.now, width))
+        selected = self.selected()
+        counts = [_counts(value, self.look, width)] if height > 4 else []
+        if selected is not None:
+            room = height - len(lines) - len(counts)
+            roomy = height > 11
+            decision = self._decision(selected, width)
+            spare = room - len(decision)
+            if spare < 0:
+                decision = decision[: max(1, room)]
+                decision[-1] = spread(decision[-1], line((" enter for all", "quiet")), width)
+            if roomy and spare >= 2:
+                decision = [EMPTY, *decision, EMPTY]
+            elif counts and spare >= 1:
+                decision.append(EMPTY)
+            lines.extend(decision)
+        lines.extend(counts)
+        if height - len(lines) >= 3:
+            lines.append(EMPTY)
+        return lines
+
+    def empty(self, width: int) -> Sequence[Line]:
+        value = self.reading.value
+        if value is None:
+            return () if self.reading.error else [line(("Reading the tick log…", "quiet"))]
+        if self.filter_text:
+            return [line((f"No tick matches “{self.filter_text}”.", "quiet"))]
+        return [line(("The log is empty: the first tick will show here.", "quiet"))]
+
+    def keys(self) -> Sequence[str]:
+        return self._keys
+
+    def entry(self, key: str, width: int) -> Sequence[Line]:
+        head, glyphs = self._heads[key], self.look.glyphs
+        role = ROLES[head.severity]
+        lead = line((f"{_time(head.at)} ", "quiet"), (f"{glyphs.severity(head.severity)} {head.severity:<8} ", role))
+        cells = [
+            Cell(head.model or "rules", 18, 1, "quiet", to_right=False),
+            Cell(head.label or "", 8, 2, "info", to_right=False),
+        ]
+        return [row(lead, line(head.summary), cells, width, flex_min=44)]
+
+    def _day_strip(self, value: HeartbeatReading, width: int) -> Line:
+        """One cell per stretch of the last 24 h, aligned to the clock so that it does not shimmer."""
+        bucket_s = STRIP_S / width
+        end = math.ceil(self.look.now / bucket_s) * bucket_s
+        cells: list[TickHead | None] = [None] * width
+        for head in value.recent:
+            if head.at is None:
+                continue
+            index = width - 1 - int((end - head.at) // bucket_s)
+            if 0 <= index < width:
+                there = cells[index]
+                if there is None or WORST[head.severity] >= WORST[there.severity]:
+                    cells[index] = head
+        selected = self.selected()
+        marked = -1
+        if selected is not None and selected.at is not None and self.has_focus:
+            marked = width - 1 - int((end - selected.at) // bucket_s)
+        glyphs = self.look.glyphs
+        spans: list[Span] = []
+        for index, cell in enumerate(cells):
+            text, role = (glyphs.dot, "bar-empty") if cell is None else (glyphs.severity(cell.severity), cell.severity)
+            if index == marked:
+                role = f"{role}!"
+            if spans and spans[-1].role == role:
+                spans[-1] = Span(spans[-1].text + text, role)
+            else:
+                spans.append(Span(text, role))
+        return tuple(spans)
+
+    def _decision(self, head: TickHead, width: int) -> list[Line]:
+        glyphs, tick = self.look.glyphs, self._tick_of(head)
+        who = head.model or ("model" if head.by_model else "rules")
+        facts = fitting(
+            [
+                line((_time(head.at), "strong")),
+                line((f"{glyphs.severity(head.severity)} {head.severity}", ROLES[head.severity])),
+                line((who, "quiet")),
+                line((duration_text(tick.duration_ms), "quiet")) if tick and tick.duration_ms is not None else EMPTY,
+                line((tick.trigger, "quiet")) if tick and tick.trigger == "manual" else EMPTY,
+                line((head.label, "info")) if head.label else EMPTY,
+            ],
+            line("  "),
+            width,
+        )
+        reasoning = tick.decision.reasoning if tick and tick.decision else head.summary
+        lines = [facts, *wrap(reasoning or "(no reasoning)", width, indent="  ")]
+        actions = (tick.actions or (tick.decision.actions if tick.decision else ())) if tick else ()
+        for action in actions:
+            role = "warning" if action.upper().startswith("ALERT") else "text"
+            wrapped = wrap(action, width - 4, role)
+            lines.extend(
+                line((f"  {glyphs.arrow} " if first == 0 else "    ", role), *content)
+                for first, content in enumerate(wrapped)
+            )
+        return lines
+
+
+def _counts(value: HeartbeatReading, look: View, width: int) -> Line:
+    labels = value.labels
+    labelled = labels.chosen + labels.rejected + labels.skipped
+    dot = line((f" {look.glyphs.dot} ", "quiet"))
+    long = line((f"{labelled} labelled", "text"), (f" ({labels.chosen} chosen, {labels.rejected} rejected)", "quiet"))
+    parts = [
+        line((str(value.model_decisions), "strong"), (" model", "quiet")),
+        line(
+            (str(value.fallback_decisions), "strong"),
+            (" fallback", "fallback" if value.fallback_decisions else "quiet"),
+        ),
+    ]
+    whole = fitting([*parts, long], dot, width)
+    return whole if len(whole) > 6 else fitting([*parts, line((f"{labelled} labelled", "quiet"))], dot, width)
+
+
+def _axis(now: float, width: int) -> Line:
+    """Hours under the strip, each where its time stands."""
+    bucket_s = STRIP_S / width
+    end = math.ceil(now / bucket_s) * bucket_s
+    cells = [" "] * width
+    hour = datetime.fromtimestamp(end).astimezone().replace(minute=0, second=0, microsecond=0)
+    for back in range(25):
+        moment = hour.timestamp() - back * 3600
+        label = f"{datetime.fromtimestamp(moment).astimezone():%H}"
+        if int(label) % 3:
+            continue
+        at = width - 1 - int((end - moment) // bucket_s)
+        if at >= 0 and at + 2 <= width and all(cell == " " for cell in cells[max(0, at - 1) : at + 3]):
+            cells[at : at + 2] = list(label)
+    return line(("".join(cells), "quiet"))
+
+
+def _time(at: float | None) -> str:
+    return "--:--" if at is None else f"{datetime.fromtimestamp(at).astimezone():%H:%M}"
+
+
+def _key(head: TickHead) -> str:
+    return f"{head.place.path}:{head.place.offset}:{head.tick_id}"

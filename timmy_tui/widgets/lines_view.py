@@ -1,0 +1,115 @@
+"""A widget that shows lines and repaints only the cells that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from timmy_tui.widgets.line import EMPTY, ROLES, Line, Span, fit, width_of
+
+
+class LinesView(Widget):
+    """Shows one :data:`Line` per row through Textual's Line API.
+
+    :meth:`show` compares with what stands there and marks only the differing cells dirty: a clock that ticks costs
+    the bytes of its digits, an unchanged pane costs nothing (facts/textual.md §2 rule 5).
+    """
+
+    COMPONENT_CLASSES = {f"line--{role}" for role in ROLES}
+    ALLOW_SELECT = False
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.lines: tuple[Line, ...] = ()
+        self._strips: dict[tuple[Line, int], Strip] = {}
+        self._role_styles: dict[str, Style] = {}
+
+    def show(self, lines: Sequence[Line]) -> None:
+        """Show ``lines`` from the top row on."""
+        before, self.lines = self.lines, tuple(lines)
+        width = self.size.width
+        for y in range(max(len(before), len(self.lines))):
+            old = before[y] if y < len(before) else EMPTY
+            new = self.lines[y] if y < len(self.lines) else EMPTY
+            if old is new or old == new:
+                continue
+            start, end = _differing_cells(fit(old, width), fit(new, width))
+            if start < end:
+                self.refresh(Region(start, y, end - start, 1))
+
+    def render_line(self, y: int) -> Strip:
+        """One row as a strip, padded to the widget's width."""
+        width = self.size.width
+        content = self.lines[y] if 0 <= y < len(self.lines) else EMPTY
+        key = (content, width)
+        strip = self._strips.get(key)
+        if strip is None:
+            if len(self._strips) > 4 * max(16, self.size.height):
+                self._strips.clear()
+            strip = self._strip(content, width)
+            self._strips[key] = strip
+        return strip
+
+    def notify_style_update(self) -> None:
+        """A theme or state class changed: the roles look different now."""
+        self._strips.clear()
+        self._role_styles.clear()
+        super().notify_style_update()
+
+    def role_style(self, role: str) -> Style:
+        """The Rich style of a role, as ``styles.tcss`` and the theme have it; ``role!`` is the role under the cursor."""
+        style = self._role_styles.get(role)
+        if style is None:
+            if role.endswith("!"):
+                style = self.role_style(role[:-1]) + self._component("selected")
+            else:
+                style = self.rich_style if role == "text" else self.rich_style + self._component(role)
+            self._role_styles[role] = style
+        return style
+
+    def _component(self, role: str) -> Style:
+        return self.get_component_rich_style(f"line--{role}", partial=True)
+
+    def _strip(self, content: Line, width: int) -> Strip:
+        segments = [Segment(span.text, self.role_style(span.role)) for span in fit(content, width)]
+        return Strip(segments, width)
+
+
+def _differing_cells(old: Line, new: Line) -> tuple[int, int]:
+    """The half-open range of cells in which two lines of equal width differ."""
+    old_cells, new_cells = _cells(old), _cells(new)
+    if len(old_cells) != len(new_cells):
+        return 0, max(len(old_cells), len(new_cells))
+    start = next((x for x, (a, b) in enumerate(zip(old_cells, new_cells, strict=True)) if a != b), None)
+    if start is None:
+        return 0, 0
+    end = len(new_cells)
+    while end > start and old_cells[end - 1] == new_cells[end - 1]:
+        end -= 1
+    # A wide character is repainted whole.
+    while start > 0 and "" in (old_cells[start][0], new_cells[start][0]):
+        start -= 1
+    while end < len(new_cells) and "" in (old_cells[end][0], new_cells[end][0]):
+        end += 1
+    return start, end
+
+
+def _cells(content: Line) -> list[tuple[str, str]]:
+    cells: list[tuple[str, str]] = []
+    for span in content:
+        if span.text.isascii():
+            cells.extend((character, span.role) for character in span.text)
+            continue
+        for character in span.text:
+            wide = width_of((Span(character),))
+            if wide:
+                cells.append((character, span.role))
+                cells.extend([("", span.role)] * (wide - 1))
+            elif cells:
+                cells[-1] = (cells[-1][0] + character, span.role)
+    return cells

@@ -1,0 +1,306 @@
+"""A framed pane with a head that stays and entries that scroll under a cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+from textual import events
+from textual.binding import Binding
+from textual.message import Message
+from textual.reactive import reactive
+
+from timmy_tui.glyphs import UNICODE, Glyphs
+from timmy_tui.services.reading import Reading
+from timmy_tui.text import span_text
+from timmy_tui.widgets.line import EMPTY, Line, Span, crop, fit, line, width_of, wrap
+from timmy_tui.widgets.lines_view import LinesView
+
+
+class View(Struct, frozen=True):
+    """What every pane is drawn with besides its own reading."""
+
+    now: float
+    """Unix seconds."""
+    glyphs: Glyphs = UNICODE
+    paused: bool = False
+
+
+class Pane(LinesView, can_focus=True):
+    """The base of the dashboard's panes: frame, title, status, head, entries, cursor, filter.
+
+    A subclass says what to show (``title_line``, ``status_line``, ``head``, ``keys``, ``entry``, ``foot``) from values
+    it was given; the base places it. Nothing here reads a clock: time comes with :class:`View`.
+    """
+
+    BINDING_GROUP_TITLE = "Pane"
+    ALLOW_MAXIMIZE = True
+
+    BINDINGS = [
+        Binding("j,down", "move(1)", "Down", show=False, id="pane.down"),
+        Binding("k,up", "move(-1)", "Up", show=False, id="pane.up"),
+        Binding("g,home", "jump(0)", "First", show=False, id="pane.first"),
+        Binding("G,end", "jump(-1)", "Last", show=False, id="pane.last"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="pane.page_down"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="pane.page_up"),
+        Binding("enter", "open", "details", show=True, id="pane.open", tooltip="Open the row's own screen"),
+    ]
+
+    class Opened(Message):
+        """The operator asked for the details of an entry."""
+
+        def __init__(self, pane: Pane, key: str) -> None:
+            self.pane = pane
+            self.key = key
+            super().__init__()
+
+        @property
+        def control(self) -> Pane:
+            """The pane the entry is in."""
+            return self.pane
+
+    filter_text: reactive[str] = reactive("", init=False)
+
+    def __init__(self, number: int, name: str, *, id: str) -> None:
+        super().__init__(id=id)
+        self.number = number
+        self.pane_name = name
+        self.look = View(now=0.0)
+        self.cursor_key: str | None = None
+        self._top = 0
+        self._rows_at: dict[int, str] = {}
+
+    # What a subclass says.
+
+    def status_line(self) -> Line:
+        """The right end of the top border: the source's state in a few words."""
+        return EMPTY
+
+    def foot(self) -> Line:
+        """The right end of the bottom border."""
+        return EMPTY
+
+    def head(self, width: int, height: int) -> Sequence[Line]:
+        """Lines that stay above the entries."""
+        return ()
+
+    def keys(self) -> Sequence[str]:
+        """The entries, in order, the filter applied."""
+        return ()
+
+    def entry(self, key: str, width: int) -> Sequence[Line]:
+        """The lines of one entry."""
+        return ()
+
+    def empty(self, width: int) -> Sequence[Line]:
+        """What stands in place of entries when there are none."""
+        return ()
+
+    # Drawing.
+
+    def redraw(self) -> None:
+        """Draw from the current values; only what changed is repainted."""
+        width, height = self.size.width, self.size.height
+        if width < 4 or height < 2:
+            self.show(())
+            return
+        inner = width - 4
+        rows = height - 2
+        body = [crop(content, inner) for content in self.head(inner, rows)][:rows]
+        body.extend(self._entries(inner, rows - len(body), len(body)))
+        frame = self.look.glyphs.frame
+        edge = Span(frame[3], "frame")
+        lines: list[Line] = [border(width, frame[0], frame[2], frame[1], self._title(), self.status_line())]
+        for y in range(rows):
+            content = body[y] if y < len(body) else EMPTY
+            lines.append((edge, Span(" "), *fit(content, inner, self.look.glyphs.ellipsis), Span(" "), edge))
+        lines.append(border(width, frame[5], frame[4], frame[1], self._filter_note(), self._foot_with_more()))
+        self.show(lines)
+
+    def watch_filter_text(self) -> None:
+        """A new filter starts at the top."""
+        self._top = 0
+        self.redraw()
+
+    def on_resize(self) -> None:
+        """A new size needs new lines."""
+        self.redraw()
+
+    def on_focus(self) -> None:
+        """The cursor shows only while the pane has the focus."""
+        self.redraw()
+
+    def on_blur(self) -> None:
+        """See :meth:`on_focus`."""
+        self.redraw()
+
+    def _title(self) -> Line:
+        number = (f"{self.number} ", "key") if self.number else ("", "key")
+        return line(number, (self.pane_name, "title"))
+
+    def _filter_note(self) -> Line:
+        return line(("/", "key"), (self.filter_text, "match")) if self.filter_text else EMPTY
+
+    def _foot_with_more(self) -> Line:
+        hidden = self._hidden_below
+        foot = self.foot()
+        if not hidden:
+            return foot
+        more = line((f"{self.look.glyphs.more} {hidden} more", "quiet"))
+        return (*more, Span(f" {self.look.glyphs.dot} ", "frame"), *foot) if foot else more
+
+    # Entries and cursor.
+
+    _hidden_below = 0
+
+    def _entries(self, width: int, rows: int, first_row: int) -> list[Line]:
+        self._rows_at.clear()
+        self._hidden_below = 0
+        keys = self.keys()
+        if not keys:
+            return [crop(content, width) for content in self.empty(width)][: max(0, rows)]
+        if rows <= 0:
+            self._hidden_below = len(keys)
+            return []
+        cursor = self._cursor_index(keys)
+        self._top = min(self._top, max(0, len(keys) - 1), cursor)
+        while True:
+            drawn, shown = self._window(keys, cursor, width, rows, first_row)
+            if cursor < self._top + shown or shown == 0:
+                break
+            self._top += 1
+        if self._top and shown and self._top + shown == len(keys) and len(drawn) < rows:
+            self._top = max(0, self._top - (rows - len(drawn)))
+            drawn, shown = self._window(keys, cursor, width, rows, first_row)
+        self._hidden_below = len(keys) - self._top - shown
+        return drawn
+
+    def _window(
+        self, keys: Sequence[str], cursor: int, width: int, rows: int, first_row: int
+    ) -> tuple[list[Line], int]:
+        drawn: list[Line] = []
+        self._rows_at.clear()
+        shown = 0
+        for index in range(self._top, len(keys)):
+            contents = self.entry(keys[index], width)
+            if len(drawn) + len(contents) > rows and (drawn or index != cursor):
+                break
+            for content in contents[: rows - len(drawn)]:
+                self._rows_at[first_row + len(drawn) + 1] = keys[index]
+                content = fit(content, width, self.look.glyphs.ellipsis)
+                if index == cursor and self.has_focus:
+                    content = tuple(Span(span.text, _selected(span.role)) for span in content)
+                drawn.append(content)
+            shown += 1
+            if len(drawn) >= rows:
+                break
+        return drawn, shown
+
+    def _cursor_index(self, keys: Sequence[str]) -> int:
+        if self.cursor_key is not None:
+            try:
+                return keys.index(self.cursor_key)
+            except ValueError:
+                pass
+        self.cursor_key = keys[0]
+        return 0
+
+    def action_move(self, step: int) -> None:
+        """Move the cursor by ``step`` entries."""
+        keys = self.keys()
+        if keys:
+            index = self._cursor_index(keys)
+            self._select(keys, index + step)
+
+    def action_jump(self, index: int) -> None:
+        """Go to the first (0) or last (-1) entry."""
+        keys = self.keys()
+        if keys:
+            self._select(keys, index % len(keys))
+
+    def action_page(self, step: int) -> None:
+        """Move by what fits on the pane."""
+        self.action_move(step * max(1, len(set(self._rows_at.values())) - 1))
+
+    def action_open(self) -> None:
+        """Ask for the details of the entry under the cursor."""
+        keys = self.keys()
+        if keys:
+            self.post_message(self.Opened(self, keys[self._cursor_index(keys)]))
+
+    def _select(self, keys: Sequence[str], index: int) -> None:
+        self.cursor_key = keys[max(0, min(len(keys) - 1, index))]
+        self.redraw()
+
+    def on_click(self, event: events.Click) -> None:
+        """A click selects, a second one on the same entry opens."""
+        key = self._rows_at.get(event.y)
+        if key is None:
+            return
+        again = key == self.cursor_key and event.chain > 1
+        self.cursor_key = key
+        self.redraw()
+        if again:
+            self.action_open()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """The wheel moves the cursor."""
+        event.stop()
+        self.action_move(1)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """See :meth:`on_mouse_scroll_down`."""
+        event.stop()
+        self.action_move(-1)
+
+    def cursor_here(self) -> str | None:
+        """The key under the cursor, None when there is no entry."""
+        keys = self.keys()
+        return keys[self._cursor_index(keys)] if keys else None
+
+
+def border(width: int, start: str, end: str, bar: str, left: Line, right_end: Line) -> Line:
+    """A frame's top or bottom edge, ``left`` and ``right_end`` set into it; the right one gives way first."""
+    left_part: Line = (Span(" "), *left, Span(" ")) if left else EMPTY
+    room = width - 4
+    if width_of(left_part) > room:
+        left_part = crop(left_part, room)
+    right_part: Line = (Span(" "), *right_end, Span(" ")) if right_end else EMPTY
+    if width_of(left_part) + width_of(right_part) + 1 > room:
+        right_room = room - width_of(left_part) - 1
+        right_part = (Span(" "), *crop(right_end, right_room - 2), Span(" ")) if right_room > 8 else EMPTY
+    gap = room - width_of(left_part) - width_of(right_part)
+    return (
+        Span(start + bar, "frame"),
+        *left_part,
+        Span(bar * gap, "frame"),
+        *right_part,
+        Span(bar + end, "frame"),
+    )
+
+
+def _selected(role: str) -> str:
+    return role if role in ("bar", "bar-empty", "bar-over") else f"{role}!"
+
+
+def trouble(reading: Reading[object], now: float, width: int) -> list[Line]:
+    """What a pane says when its source failed: the error, since when, and the line that mends it."""
+    if reading.error is None:
+        return []
+    out = wrap(reading.error, width, "critical" if reading.value is None else "warning", limit=3)
+    facts: list[str] = []
+    if reading.at is not None:
+        facts.append(f"last seen {clock_of(reading.at)} ({span_text(now - reading.at)} ago)")
+    if reading.next_at is not None and reading.next_at - now >= 1:
+        facts.append(f"next try in {span_text(reading.next_at - now + 0.999)}")
+    if facts:
+        out.append(line((" · ".join(facts), "quiet")))
+    if reading.hint:
+        out.extend(wrap(reading.hint, width, "strong", limit=2))
+    return out
+
+
+def clock_of(at: float) -> str:
+    """The local time of day of a Unix time."""
+    return f"{datetime.fromtimestamp(at).astimezone():%H:%M:%S}"

@@ -1,0 +1,137 @@
+"""Pane 4: which providers answer, how fast, and when a tripped one is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from timmy_tui.services.providers.records import ProvidersReading, ProviderStatus
+from timmy_tui.services.reading import Reading
+from timmy_tui.text import duration_text, percent_text, span_text, timer_text
+from timmy_tui.widgets.line import EMPTY, Line, crop, fit, joined, line
+from timmy_tui.widgets.pane import Pane, View, clock_of, trouble
+from timmy_tui.widgets.table import Cell, row
+
+ROOMY = 5
+"""Rows per provider from which on each gets its address and model too."""
+
+
+class ProvidersPane(Pane):
+    """The cascade in order of priority."""
+
+    HELP = "Providers in the order in which a call tries them; enter shows a provider's history."
+
+    def __init__(self) -> None:
+        super().__init__(4, "Providers", id="providers")
+        self.reading: Reading[ProvidersReading] = Reading()
+
+    def update(self, reading: Reading[ProvidersReading], look: View) -> None:
+        """Show this reading."""
+        self.reading, self.look = reading, look
+        self.redraw()
+
+    def selected(self) -> ProviderStatus | None:
+        """The provider under the cursor."""
+        key = self.cursor_here()
+        return self._by_name().get(key) if key else None
+
+    def status_line(self) -> Line:
+        glyphs, now, value = self.look.glyphs, self.look.now, self.reading.value
+        match self.reading.state(now):
+            case "waiting":
+                return line((f"{glyphs.off} asking", "quiet"))
+            case "absent":
+                return line((f"{glyphs.critical} unknown", "critical"))
+            case "stale":
+                return line((f"{glyphs.stale} {span_text(self.reading.age_s(now) or 0)} old", "warning"))
+        if value is None:
+            return EMPTY
+        return line(("cascade" if value.configured else "found here", "quiet"))
+
+    def foot(self) -> Line:
+        value = self.reading.value
+        if value is None or not value.providers:
+            return EMPTY
+        enabled = [provider for provider in value.providers if provider.state != "disabled"]
+        up = sum(1 for provider in enabled if provider.state == "up" and provider.circuit != "open")
+        return line((f"{up} of {len(enabled)} up", "quiet"))
+
+    def head(self, width: int, height: int) -> Sequence[Line]:
+        return trouble(self.reading, self.look.now, width)
+
+    def empty(self, width: int) -> Sequence[Line]:
+        value = self.reading.value
+        if value is None:
+            return () if self.reading.error else [line(("Asking the providers…", "quiet"))]
+        if self.filter_text:
+            return [line((f"No provider matches “{self.filter_text}”.", "quiet"))]
+        return [line("No provider was found here."), line(("The rules alone decide.", "quiet"))]
+
+    def keys(self) -> Sequence[str]:
+        wanted = self.filter_text.casefold()
+        return [name for name in self._by_name() if wanted in name.casefold()]
+
+    def entry(self, key: str, width: int) -> Sequence[Line]:
+        providers = self._by_name()
+        provider, now = providers[key], self.look.now
+        word, role = self.state_words(provider)
+        off = provider.state == "disabled"
+        name_width = min(16, max(len(name) for name in providers))
+        lead: Line = (
+            *line((f"{list(providers).index(key) + 1} ", "quiet")),
+            *fit(line((provider.name, "quiet" if off else "strong")), name_width),
+            *line((f"  {word:<11}  ", role)),
+        )
+        if off or (provider.state == "unknown" and provider.note):
+            # Why it is off says more than figures it does not have.
+            return [row(lead, line((provider.note or "switched off", "quiet")), [], width)]
+        speed, share = _figures(provider)
+        wait = None if provider.next_probe_at is None else provider.next_probe_at - now
+        bad = provider.circuit == "open" or provider.state == "down"
+        if bad and wait is not None:
+            speed = f"next try {timer_text(wait)}" if wait > 0 else "try due"
+            share = f"{provider.failures} fail{'s' * (provider.failures != 1)}" if provider.failures else ""
+        cells = [Cell(share, 8, 1, "critical" if bad else "quiet"), Cell(provider.version or "", 8, 2, "quiet")]
+        lines = [row(lead, line((speed, "warning" if bad else "text")), cells, width, flex_min=13)]
+        if provider.last_error and (provider.circuit != "closed" or provider.state == "down"):
+            when = f" {clock_of(provider.last_error_at)}" if provider.last_error_at is not None else ""
+            lines.append(crop(line(("  ", "quiet"), (provider.last_error, role), (when, "quiet")), width))
+        if self.size.height >= ROOMY * len(providers):
+            lines.extend([crop((*line("  "), *provider_facts(provider)), width), EMPTY])
+        return lines
+
+    def state_words(self, provider: ProviderStatus) -> tuple[str, str]:
+        """Glyph and word of a provider, with their role."""
+        glyphs = self.look.glyphs
+        if provider.state == "disabled":
+            return f"{glyphs.off} off", "quiet"
+        if provider.circuit == "open":
+            return f"{glyphs.critical} open", "critical"
+        if provider.circuit == "half_open":
+            return f"{glyphs.half} half-open", "warning"
+        if provider.state == "down":
+            return f"{glyphs.critical} down", "critical"
+        if provider.state == "unknown":
+            return f"{glyphs.unknown} unknown", "unknown"
+        return f"{glyphs.ok} closed", "ok"
+
+    def _by_name(self) -> dict[str, ProviderStatus]:
+        return {provider.name: provider for provider in self.reading.value.providers} if self.reading.value else {}
+
+
+def _figures(provider: ProviderStatus) -> tuple[str, str]:
+    if provider.p50_latency_ms is not None:
+        speed = f"p50 {duration_text(provider.p50_latency_ms)}"
+    elif provider.avg_latency_ms is not None:
+        speed = f"avg {duration_text(provider.avg_latency_ms)}"
+    else:
+        speed = f"ping {duration_text(provider.probe_latency_ms)}" if provider.probe_latency_ms is not None else ""
+    share = "" if not provider.requests else percent_text(1 - provider.failures / provider.requests)
+    return speed, share
+
+
+def provider_facts(provider: ProviderStatus) -> Line:
+    """Type, address and model in one quiet line."""
+    return joined(
+        [line((text, "quiet")) for text in (provider.type, provider.address or "", provider.model or "") if text],
+        line((" · ", "quiet")),
+    )
