@@ -66,9 +66,7 @@ def ollama(
 ) -> OllamaReading:
     """A server with two models on its disk, both in memory."""
     if in_memory is None:
-        coder = loaded(
-            "qwen2.5-coder:7b", size_bytes=9_200_000_000, size_vram_bytes=6_348_000_000, expires_at=math.inf
-        )
+        coder = loaded("qwen2.5-coder:7b", size_bytes=9_200_000_000, size_vram_bytes=6_348_000_000, expires_at=math.inf)
         in_memory = (loaded("hermes4:14b"), coder)
     if on_disk is None:
         on_disk = (installed("hermes4:14b"), installed("qwen2.5-coder:7b"), installed("llama3.2:3b"))

@@ -153,9 +153,7 @@ def doctor(context: click.Context, as_json: bool, late_config: str | None, late_
 
 @console.command(epilog=_examples("timmy-tui demo", "timmy-tui demo --speed 10"))
 @click.option("--seed", type=int, default=7, show_default=True, metavar="N", help="Another simulated day.")
-@click.option(
-    "--speed", type=click.FloatRange(0.1, 1000), default=1.0, show_default=True, metavar="X", help="Faster."
-)
+@click.option("--speed", type=click.FloatRange(0.1, 1000), default=1.0, show_default=True, metavar="X", help="Faster.")
 @click.pass_context
 def demo(context: click.Context, seed: int, speed: float) -> int:
     """The whole console over a simulated stack in a temporary home; nothing of yours is read."""
@@ -232,7 +230,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _failed(error.format_message())
     except SourceError as error:
         return _failed(f"{error.message}; {error.hint}" if error.hint else error.message)
-    except (CommandError, ConfigError, OSError) as error:
+    except (CommandError, ConfigError) as error:
+        return _failed(error)
+    except OSError as error:
+        from timmy_tui.commands.output import silence_stdout
+
+        silence_stdout()
         return _failed(error)
     return code
 

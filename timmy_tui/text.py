@@ -27,9 +27,7 @@ MARKS_PER_LETTER = 3
 """Combining marks kept behind one character; some scripts need two, a flood has hundreds."""
 
 # Printable to Python, yet blank or width-changing on a terminal: fillers, joiners and variation selectors.
-_INVISIBLE = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]"
-)
+_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _EMOJI_PARTS = re.compile("[\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff]")
 # No combining mark of any script is a word character, so a flood of them is a run of this. Other signs match as well:
 # they only take the slower way.
@@ -37,9 +35,7 @@ _MARK_RUN = re.compile(r"[^\w\s\x00-\x7f]{4,}")
 
 _SECRETS = (
     re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{6,}"),
-    re.compile(
-        r"(?i)((?:api[_-]?key|access[_-]?token|token|secret|password|passwd)\"?\s*[=:]\s*\"?)[^\s\"'&,;]{4,}"
-    ),
+    re.compile(r"(?i)((?:api[_-]?key|access[_-]?token|token|secret|password|passwd)\"?\s*[=:]\s*\"?)[^\s\"'&,;]{4,}"),
     re.compile(r"\b((?:sk|pk|rk)-(?:[a-z]+-)*)[A-Za-z0-9_-]{8,}"),
     re.compile(r"\b(gh[pousr]_|hf_|xox[abprs]-|AKIA)[A-Za-z0-9-]{8,}"),
     re.compile(r"(://[^/\s:@]*:)[^/\s]+(?=@)"),
@@ -83,10 +79,7 @@ def _escape(text: str, *, multiline: bool) -> str:
             out.append(chr(ord(character) - 0x1F1E6 + ord("A")))  # terminals disagree on the width of flags
         elif character in "\ufe0f\u200d" or "\U0001f3fb" <= character <= "\U0001f3ff":
             # Emoji glue changes widths from terminal to terminal; the picture before it says enough.
-            if not (
-                (index and _is_pictograph(text[index - 1]))
-                or text[max(0, index - 2) : index].endswith("\ufe0f")
-            ):
+            if not ((index and _is_pictograph(text[index - 1])) or text[max(0, index - 2) : index].endswith("\ufe0f")):
                 out.append(_visible(character))
         elif character.isprintable() and not _INVISIBLE.match(character):
             out.append(character)
@@ -122,7 +115,7 @@ def clean_error(error: BaseException | str, *, limit: int = LINE_LIMIT) -> str:
 
 
 def masked(text: str) -> str:
-    """``text`` with what looks like a secret (bearer tokens, ``sk-…``, ``password=…``, URL passwords) replaced by ``***``."""
+    """``text`` with ``***`` for what looks like a secret: bearer tokens, ``sk-…``, ``password=…``, URL passwords."""
     for pattern in _SECRETS:
         text = pattern.sub(r"\1***", text)
     return text
@@ -145,9 +138,7 @@ def _clean_branch(value: object, depth: int, budget: list[int]) -> Json:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return (
-            value if abs(value) < 10**18 else clean(f"{value:e}" if abs(value) < 10**300 else "huge number")
-        )
+        return value if abs(value) < 10**18 else clean(f"{value:e}" if abs(value) < 10**300 else "huge number")
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, str):
@@ -186,7 +177,7 @@ def bytes_text(size_bytes: int | None) -> str:
 
 
 def count_text(count: int | None) -> str:
-    """``0``, ``932``, ``1.2k``, ``48.0k``, ``412k``, ``1.3M``: four characters for most, five at most; ``?`` for unknown."""
+    """``0``, ``932``, ``1.2k``, ``48.0k``, ``412k``, ``1.3M``: five characters at most; ``?`` for unknown."""
     if count is None:
         return "?"
     value = float(count)

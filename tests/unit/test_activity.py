@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import msgspec
 from snapshot_maker import (
     NOW,
@@ -83,7 +85,7 @@ def test_a_session_that_only_time_lets_fail_is_told_once() -> None:
     steps = [
         snapshot(hermes=fresh(hermes(owed), at=at, max_age_s=1e9)) for at in (NOW, later - 30, later + 30, later + 60)
     ]
-    told = [texts(before, after, later + 90) for before, after in zip(steps, steps[1:], strict=False)]
+    told = [texts(before, after, later + 90) for before, after in pairwise(steps)]
     assert told == [[], ["warning: heartbeat session failed"], []]
 
 

@@ -133,7 +133,21 @@ def test_other_mistakes(tmp_path: Path) -> None:
     assert "larger than" in error_of(tmp_path, "#" * 1_000_001)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=8), lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["ollama", "name", "url", "hermes", "hours", "theme", "keys", "providers", "type", "x"]), inner), max_leaves=8))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["ollama", "name", "url", "hermes", "hours", "theme", "keys", "providers", "type", "x"]
+                ),
+                inner,
+            )
+        ),
+        max_leaves=8,
+    )
+)
 def test_no_content_does_more_than_raise_its_error(tmp_path_factory: pytest.TempPathFactory, tree: object) -> None:
     home = tmp_path_factory.mktemp("home")
     write(home, yaml.safe_dump(tree))

@@ -80,7 +80,10 @@ async def test_a_working_day_is_healthy(settings: Settings, env: dict[str, str])
     assert healthy(entries.values())
     assert entries["ollama local"].text == "0.32.15 at http://127.0.0.1:11434, 3 ms; 3 installed, 2 loaded"
     assert entries["gpu"].text == "RTX 4090 24.0 GB"
-    assert states(entries, "home", "locale", "terminal", "hermes store", "heartbeat", "queue", "worker", "provider hermes") == ["ok"] * 8
+    assert (
+        states(entries, "home", "locale", "terminal", "hermes store", "heartbeat", "queue", "worker", "provider hermes")
+        == ["ok"] * 8
+    )
 
 
 async def test_an_empty_machine_is_told_what_to_do(settings: Settings, env: dict[str, str]) -> None:
@@ -132,7 +135,9 @@ async def test_a_broken_cascade_file_is_named(settings: Settings, env: dict[str,
     assert "the key 'type' is missing" in entry.text
 
 
-async def test_the_hermes_binary_is_found_without_running_it(home: Path, settings: Settings, env: dict[str, str]) -> None:
+async def test_the_hermes_binary_is_found_without_running_it(
+    home: Path, settings: Settings, env: dict[str, str]
+) -> None:
     venv = home / "venv"
     (venv / "bin").mkdir(parents=True)
     (venv / "lib/python3.11/site-packages/hermes_agent-0.19.0.dist-info").mkdir(parents=True)
@@ -144,7 +149,9 @@ async def test_the_hermes_binary_is_found_without_running_it(home: Path, setting
     assert entry == Finding("hermes", "ok", f"0.19.0 at {launcher}")
 
 
-async def test_the_active_profile_decides_which_config_is_read(home: Path, settings: Settings, env: dict[str, str]) -> None:
+async def test_the_active_profile_decides_which_config_is_read(
+    home: Path, settings: Settings, env: dict[str, str]
+) -> None:
     folder = home / "hermes" / "profiles" / "night"
     folder.mkdir(parents=True)
     (home / "hermes" / "active_profile").write_text("night\n")
@@ -152,7 +159,9 @@ async def test_the_active_profile_decides_which_config_is_read(home: Path, setti
     entries = await examined(settings, env, snapshot())
     assert entries["hermes home"].text == str(folder)
     assert entries["hermes context"].state == "broken"
-    assert entries["hermes context"].mend == f"set model.context_length: 65536  in {folder}/config.yaml".replace("set ", "set  ")
+    assert entries["hermes context"].mend == f"set model.context_length: 65536  in {folder}/config.yaml".replace(
+        "set ", "set  "
+    )
     assert "123456" not in doctor_json(entries.values())
     (home / "hermes" / "active_profile").write_text("gone\n")
     assert (await examined(settings, env, snapshot()))["hermes home"].state == "broken"
@@ -199,8 +208,12 @@ def test_a_context_that_hermes_refuses_is_foreseen(tmp_path: Path, config: str, 
 
 HERMES_TREES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["model", "default", "provider", "providers", "models", "context_length", "p"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["model", "default", "provider", "providers", "models", "context_length", "p"]), inner
+        )
+    ),
     max_leaves=10,
 )
 
@@ -237,8 +250,16 @@ def test_pythons() -> None:
         (UTF8, (120, 40), {"terminal": "ok", "terminal size": "ok", "locale": "ok"}),
         ({**UTF8, "TERM": "dumb"}, (80, 24), {"terminal": "broken", "terminal size": "ok", "locale": "ok"}),
         ({"LANG": "C.UTF-8"}, None, {"terminal": "note", "locale": "ok"}),
-        ({"TERM": "xterm", "LANG": "de_DE.ISO-8859-1"}, (39, 40), {"terminal": "ok", "terminal size": "note", "locale": "broken"}),
-        ({"TERM": "xterm", "LC_ALL": "C", "LANG": "en_US.UTF-8"}, (0, 0), {"terminal": "ok", "terminal size": "note", "locale": "note"}),
+        (
+            {"TERM": "xterm", "LANG": "de_DE.ISO-8859-1"},
+            (39, 40),
+            {"terminal": "ok", "terminal size": "note", "locale": "broken"},
+        ),
+        (
+            {"TERM": "xterm", "LC_ALL": "C", "LANG": "en_US.UTF-8"},
+            (0, 0),
+            {"terminal": "ok", "terminal size": "note", "locale": "note"},
+        ),
     ],
 )
 def test_terminals(env: dict[str, str], size: tuple[int, int] | None, expected: dict[str, str]) -> None:
@@ -291,4 +312,4 @@ def test_the_json_is_one_document() -> None:
 
 async def test_hermes_sessions_are_counted(settings: Settings, env: dict[str, str]) -> None:
     entry = (await examined(settings, env, snapshot(hermes=fresh(hermes(session(), profile="night")))))["hermes store"]
-    assert entry.text == "/home/alex/.hermes/state.db, profile night: 1 sessions in 24 h"
+    assert entry.text == "/home/alex/.hermes/state.db, profile night: 1 session in 24 h"

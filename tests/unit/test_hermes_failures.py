@@ -49,8 +49,8 @@ def test_a_home_without_a_store_is_a_new_install(tmp_path: Path) -> None:
 
 
 def test_a_home_that_is_a_file(tmp_path: Path) -> None:
-    (tmp_path / "home").write_text("")
-    assert "No state.db" in failure(tmp_path / "home").message
+    (tmp_path / "file").write_text("")
+    assert "No state.db" in failure(tmp_path / "file").message
 
 
 def test_an_empty_file(tmp_path: Path) -> None:

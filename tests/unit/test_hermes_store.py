@@ -1,64 +1,31 @@
-"""What the Hermes store promises: Hermes' own numbers, live, and nothing asked while nothing changed."""
+"""What the Hermes store says: Hermes' own numbers, with places and prices that are known or said to be unknown."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
-import threading
 from pathlib import Path
 
 import pytest
-from hermes_store_maker import CLOUD_URL, LOCAL_URL, NOW, StoreWriter, make_empty_store, make_store
+from hermes_store_maker import CLOUD_URL, LOCAL_URL, NOW, make_empty_store, make_store
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timmy_tui.services.hermes.connection import StoreFile
-from timmy_tui.services.hermes.records import HermesReading
 from timmy_tui.services.hermes.store import HermesStore
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "hermes"
-DAY_S = 86_400.0
 
 
-class Clock:
-    """A clock that stands until it is moved."""
-
-    def __init__(self, now: float = NOW) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
+def store_of(home: Path, *, now: float = NOW, hours: float = 24) -> HermesStore:
+    return HermesStore(home, hours=hours, clock=lambda: now)
 
 
 @pytest.fixture
 def fixture_home(tmp_path: Path) -> Path:
-    shutil.copyfile(FIXTURE / "state.db", tmp_path / "state.db")
-    return tmp_path
-
-
-def store_of(home: Path, clock: Clock | None = None, *, hours: float = 24, settled: bool = True) -> HermesStore:
-    """A store whose files count as long unchanged, so that only their stamps decide."""
-    wall = (lambda: 0.0) if settled else (lambda: newest_change(home))
-    return HermesStore(home, hours=hours, clock=clock or Clock(), wall=wall, pause=lambda s: None, busy_timeout_s=0)
-
-
-def newest_change(home: Path) -> float:
-    return max(path.stat().st_mtime for path in home.glob("state.db*") if not path.name.endswith("-shm"))
-
-
-@pytest.fixture
-def no_queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Counts the looks into the database while the test runs."""
-    looks: list[str] = []
-    ask = StoreFile.ask
-
-    def counted(self: StoreFile, query):
-        looks.append(self.path.name)
-        return ask(self, query)
-
-    monkeypatch.setattr(StoreFile, "ask", counted)
-    return looks
+    home = tmp_path / "hermes"
+    home.mkdir()
+    shutil.copyfile(FIXTURE / "state.db", home / "state.db")
+    return home
 
 
 def test_the_fixture_has_the_numbers_of_hermes_insights(fixture_home: Path) -> None:
@@ -113,76 +80,6 @@ def test_nothing_is_written_below_the_home_but_sqlites_own_side_files(fixture_ho
     assert {path.name for path in fixture_home.iterdir()} <= {"state.db", "state.db-wal", "state.db-shm"}
 
 
-def test_an_unchanged_store_gives_the_same_object_without_a_look(fixture_home: Path, no_queries: list[str]) -> None:
-    store = store_of(fixture_home)
-    first = store.read()
-    assert no_queries == ["state.db"]
-    assert store.read() is first
-    assert store.read() is first
-    assert no_queries == ["state.db"]
-
-
-def test_a_file_that_just_changed_is_looked_at_again_and_the_object_stays(
-    fixture_home: Path, no_queries: list[str]
-) -> None:
-    store = store_of(fixture_home, settled=False)
-    first = store.read()
-    assert store.read() is first
-    assert len(no_queries) == 2
-
-
-def test_a_change_within_the_same_time_stamp_is_seen(tmp_path: Path) -> None:
-    make_store(tmp_path / "state.db", sessions=3, journal="delete")
-    store = store_of(tmp_path, settled=False)
-    stamp = (tmp_path / "state.db").stat()
-    store.read()
-    writer = StoreWriter(tmp_path / "state.db")
-    writer.change("s000000", input_tokens=77)
-    writer.close()
-    os.utime(tmp_path / "state.db", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-    assert (tmp_path / "state.db").stat().st_size == stamp.st_size
-    assert store.read().sessions[0].tokens.input == 77
-
-
-def test_a_session_that_grows_old_leaves_without_a_look(tmp_path: Path, no_queries: list[str]) -> None:
-    make_store(tmp_path / "state.db", sessions=4, spacing_s=3600)
-    clock = Clock()
-    store = store_of(tmp_path, clock)
-    first = store.read()
-    clock.now = NOW + DAY_S - 4 * 3600
-    assert store.read().sessions == first.sessions
-    clock.now += 1
-    later = store.read()
-    assert [session.id for session in later.sessions] == ["s000000", "s000001", "s000002"]
-    assert later.tokens.total == sum(session.tokens.total for session in later.sessions)
-    assert sum(usage.sessions for usage in later.by_model) == 3
-    assert len(no_queries) == 1
-
-
-def test_buckets_move_with_time_and_nothing_else_makes_a_new_object(tmp_path: Path, no_queries: list[str]) -> None:
-    make_store(tmp_path / "state.db", sessions=1, spacing_s=3600 * 2 - 30)
-    clock = Clock()
-    store = store_of(tmp_path, clock)
-    first = store.read()
-    bucket = next(index for index, tokens in enumerate(first.tokens_by_bucket) if tokens)
-    clock.now += 5
-    assert store.read() is first
-    clock.now += 3600
-    moved = store.read()
-    assert moved is not first
-    assert moved.tokens_by_bucket[bucket - 1] == first.tokens_by_bucket[bucket] == moved.tokens.total
-    assert len(no_queries) == 1
-
-
-def test_a_clock_that_goes_back_finds_the_older_sessions_again(tmp_path: Path) -> None:
-    make_store(tmp_path / "state.db", sessions=4, spacing_s=3600)
-    clock = Clock(NOW + DAY_S - 2 * 3600)
-    store = store_of(tmp_path, clock)
-    assert len(store.read().sessions) == 2
-    clock.now = NOW
-    assert len(store.read().sessions) == 4
-
-
 @given(
     hours=st.floats(0.01, 24 * 366),
     ages=st.lists(st.floats(-0.5, 1.5), max_size=12),
@@ -197,118 +94,12 @@ def test_the_buckets_hold_every_token_of_the_window(
     for number, age in enumerate(ages):
         writer.session(f"s{number}", started_at=now - age * hours * 3600, input_tokens=number + 1)
     writer.close()
-    reading = store_of(home, Clock(now), hours=hours).read()
+    reading = store_of(home, now=now, hours=hours).read()
     assert len(reading.tokens_by_bucket) == 24
     assert sum(reading.tokens_by_bucket) == reading.tokens.total
     assert reading.tokens.total == sum(
         number + 1 for number, age in enumerate(ages) if now - age * hours * 3600 >= now - hours * 3600
     )
-
-
-def test_a_live_turn_is_followed_from_the_question_to_the_answer(tmp_path: Path) -> None:
-    writer = make_empty_store(tmp_path / "state.db")
-    store = store_of(tmp_path)
-    assert store.read().sessions == ()
-    writer.session("live", source="heartbeat", started_at=NOW - 20)
-    writer.message("live", "user", timestamp=NOW - 20)
-    assert store.read().sessions[0].state(NOW) == "running"
-    assert store.read().sessions[0].state(NOW + 400) == "failed"
-    writer.message("live", "assistant", "", tool_calls='[{"id": "c"}]', timestamp=NOW - 10)
-    assert store.read().sessions[0].open_turn
-    assert store.read().sessions[0].state(NOW + 400) == "idle"
-    writer.message("live", "tool", "ok", tool_name="terminal", timestamp=NOW - 9)
-    assert store.read().tool_calls == (("terminal", 1),)
-    writer.message("live", "assistant", "All fine.", timestamp=NOW - 1)
-    session = store.read().sessions[0]
-    assert (session.state(NOW), session.last_activity_at, session.message_count) == ("done", NOW - 1, 4)
-    writer.close()
-
-
-def test_a_rewound_answer_opens_the_turn_again(tmp_path: Path) -> None:
-    writer = make_empty_store(tmp_path / "state.db")
-    writer.session("s")
-    writer.message("s", "user")
-    answer = writer.message("s", "assistant")
-    store = store_of(tmp_path)
-    assert not store.read().sessions[0].open_turn
-    writer.connection.execute("UPDATE messages SET active = 0 WHERE id = ?", (answer,))
-    writer.change("s", rewind_count=1)
-    session = store.read().sessions[0]
-    assert session.open_turn
-    assert session.answered
-    writer.close()
-
-
-def test_only_changed_sessions_have_their_messages_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from timmy_tui.services.hermes import window
-
-    make_store(tmp_path / "state.db", sessions=30)
-    writer = StoreWriter(tmp_path / "state.db")
-    asked: list[list[bytes]] = []
-    select = window.select_tails
-
-    def spied(connection, columns, ids):
-        asked.append(list(ids))
-        return select(connection, columns, ids)
-
-    monkeypatch.setattr(window, "select_tails", spied)
-    store = store_of(tmp_path)
-    store.read()
-    writer.connection.execute(  # a message without its counter, as between two commits of Hermes
-        "INSERT INTO messages (session_id, role, content, timestamp) VALUES ('s000004', 'user', 'and now?', ?)", (NOW,)
-    )
-    writer.change("s000009", title="renamed")
-    changed = store.read()
-    writer.close()
-    assert len(asked[0]) == 30
-    assert sorted(asked[1]) == [b"s000004", b"s000009"]
-    by_id = {session.id: session for session in changed.sessions}
-    assert by_id["s000004"].open_turn
-    assert by_id["s000009"].title == "renamed"
-
-
-def test_what_lies_only_in_the_wal_of_a_live_writer_is_read(tmp_path: Path) -> None:
-    writer = make_empty_store(tmp_path / "state.db")
-    writer.connection.execute("PRAGMA wal_autocheckpoint = 0")
-    writer.session("in-the-wal", input_tokens=5)
-    assert (tmp_path / "state.db-wal").stat().st_size > (tmp_path / "state.db").stat().st_size
-    store = store_of(tmp_path)
-    assert store.read().tokens.total == 5
-    writer.connection.execute("BEGIN EXCLUSIVE")
-    writer.connection.execute("UPDATE sessions SET input_tokens = 9")
-    assert store.read().tokens.total == 5
-    writer.connection.execute("COMMIT")
-    assert store.read().tokens.total == 9
-    writer.close()
-
-
-def test_a_store_that_grows_while_it_is_read_never_says_less_than_before(tmp_path: Path) -> None:
-    make_empty_store(tmp_path / "state.db", fts=False).close()
-    store = HermesStore(tmp_path, clock=Clock())  # with the real waits: a WAL's first and last moments lock it
-    started, stop = threading.Event(), threading.Event()
-
-    def write() -> None:
-        writer = StoreWriter(tmp_path / "state.db")
-        for number in range(120):
-            writer.session(f"s{number}", started_at=NOW - number, input_tokens=1)
-            writer.message(f"s{number}", "user", timestamp=NOW - number)
-            started.set()
-        writer.close()
-        stop.set()
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    started.wait(10)
-    seen: list[int] = []
-    while not stop.is_set():
-        reading = store.read()
-        assert reading.tokens.total == len(reading.sessions)
-        seen.append(len(reading.sessions))
-    thread.join()
-    assert seen == sorted(seen)
-    last = store.read()
-    assert len(last.sessions) == 120
-    assert all(session.open_turn for session in last.sessions)
 
 
 def test_places_and_prices_come_from_the_billing_columns(tmp_path: Path) -> None:
@@ -352,47 +143,6 @@ def test_usage_rows_are_the_truth_per_model_and_are_never_added_to_the_session(t
     usage = [(one.model, one.place, one.sessions, one.calls, one.tokens.total) for one in reading.by_model]
     assert usage == [("small:1b", "local", 2, 5, 110), ("big", "cloud", 1, 2, 4)]
     assert reading.tokens.total == 110
-
-
-def test_another_file_in_its_place_is_read_afresh(tmp_path: Path) -> None:
-    make_store(tmp_path / "state.db", sessions=3)
-    store = store_of(tmp_path)
-    assert len(store.read().sessions) == 3
-    other = make_empty_store(tmp_path / "other.db")
-    other.session("s000000", title="restored")
-    other.message("s000000", "user")
-    other.close()
-    for side in ("-wal", "-shm"):
-        (tmp_path / f"state.db{side}").unlink(missing_ok=True)
-    os.replace(tmp_path / "other.db", tmp_path / "state.db")
-    (session,) = store.read().sessions
-    assert (session.title, session.open_turn) == ("restored", True)
-
-
-def test_pruned_sessions_disappear(tmp_path: Path) -> None:
-    make_store(tmp_path / "state.db", sessions=3)
-    writer = StoreWriter(tmp_path / "state.db")
-    store = store_of(tmp_path)
-    store.read()
-    for table, column in (("sessions", "id"), ("messages", "session_id"), ("session_model_usage", "session_id")):
-        writer.connection.execute(f"DELETE FROM {table} WHERE {column} = 's000000'")
-    reading = store.read()
-    writer.close()
-    assert [session.id for session in reading.sessions] == ["s000001", "s000002"]
-    assert sum(usage.sessions for usage in reading.by_model) == 2
-
-
-def test_readings_from_several_threads_agree(tmp_path: Path) -> None:
-    make_store(tmp_path / "state.db", sessions=20)
-    store = store_of(tmp_path)
-    readings: list[HermesReading] = []
-    threads = [threading.Thread(target=lambda: readings.append(store.read())) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(readings) == 4
-    assert all(reading is readings[0] for reading in readings)
 
 
 def test_no_connection_is_left_that_would_hold_hermes_back(tmp_path: Path) -> None:

@@ -42,8 +42,9 @@ def busy() -> Snapshot:
     cascade = providers(
         provider(),
         provider("airllm", priority=3, circuit="open", last_error="connection refused"),
-        provider("openai", priority=4, state="disabled", note="no key in OPENAI_API_KEY", requests=0,
-            avg_latency_ms=None),
+        provider(
+            "openai", priority=4, state="disabled", note="no key in OPENAI_API_KEY", requests=0, avg_latency_ms=None
+        ),
     )
     running = session("r", open_turn=True, answered=False, last_activity_at=NOW - 4, title="Nightly report")
     return snapshot(
@@ -151,7 +152,9 @@ def test_wide_characters_count_twice_and_marks_not_at_all() -> None:
     assert cells("●▲✖◌") == 4
 
 
-@given(st.lists(st.tuples(st.text(max_size=30).map(clean), st.sampled_from(["", "ok"])), max_size=5), st.integers(1, 60))
+@given(
+    st.lists(st.tuples(st.text(max_size=30).map(clean), st.sampled_from(["", "ok"])), max_size=5), st.integers(1, 60)
+)
 def test_a_cut_line_fits_and_says_that_it_was_cut(line: list[tuple[str, str]], width: int) -> None:
     text = painted(fitted(line, width, "…"), colour=False)
     whole = "".join(part for part, _ in line)

@@ -249,7 +249,11 @@ def test_trees_that_would_break_a_view() -> None:
         deep = [deep]
     assert depth(clean_tree(deep)) < 30
     assert size(clean_tree(list(range(100_000)))) < 2_100
-    assert clean_tree({"n": 10**5000, "m": 10**40, "x": math.nan}) == {"n": "huge number", "m": "1.000000e+40", "x": "nan"}
+    assert clean_tree({"n": 10**5000, "m": 10**40, "x": math.nan}) == {
+        "n": "huge number",
+        "m": "1.000000e+40",
+        "x": "nan",
+    }
     assert clean_tree([1, 2, 3], nodes=3) == [1, 2, "… 1 more"]
     assert clean_tree({"\x1b[2J": {"a": datetime(2026, 1, 1, tzinfo=UTC)}}) == {
         "^[[2J": {"a": "2026-01-01 00:00:00+00:00"}
@@ -304,7 +308,16 @@ def test_figures_keep_to_their_columns(number: int) -> None:
 
 @pytest.mark.parametrize(
     ("tokens", "text"),
-    [(None, "?"), (0, "0"), (2048, "2k"), (8192, "8k"), (65_536, "64k"), (131_072, "128k"), (200_000, "200k"), (4_000, "4000")],
+    [
+        (None, "?"),
+        (0, "0"),
+        (2048, "2k"),
+        (8192, "8k"),
+        (65_536, "64k"),
+        (131_072, "128k"),
+        (200_000, "200k"),
+        (4_000, "4000"),
+    ],
 )
 def test_context_lengths(tokens: int | None, text: str) -> None:
     assert context_text(tokens) == text

@@ -245,7 +245,7 @@ def test_an_unreadable_file_fails_once_and_nothing_is_lost_by_it(world: World) -
     yesterday = TODAY - timedelta(days=1)
     day_path(world.folder, TODAY).mkdir(parents=True)  # a folder where today's file should be
     world.append(tick_line(1, at=NOON - timedelta(hours=13), tick_id="eve"), yesterday)
-    with pytest.raises(TickLogError, match="Can't read .*ticks_20261120"):
+    with pytest.raises(TickLogError, match=r"Can't read .*ticks_20261120"):
         world.read()
     day_path(world.folder, TODAY).rmdir()
     world.tick(NOON, tick_id="noon")

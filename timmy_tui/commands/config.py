@@ -15,8 +15,8 @@ from timmy_tui.commands.errors import CommandError
 from timmy_tui.config import Settings, config_place, load_cascade
 from timmy_tui.text import Json, clean, masked
 
-_ONLY_NAMES = re.compile(r"(?:[^${}]*\s)?\$\{[A-Za-z_][A-Za-z0-9_]*\}")
-"""A value that only names environment variables, with a word like ``Bearer`` before it at most."""
+_ONLY_NAMES = re.compile(r"(?:(?:bearer|basic|token)\s+)?\$\{[a-z_][a-z0-9_]*\}", re.IGNORECASE)
+"""A value that only names a variable of the environment: there is nothing to hide in it."""
 
 
 def shown_path(env: Mapping[str, str], config_file: str | None) -> str:
@@ -43,9 +43,7 @@ def shown_config(settings: Settings) -> str:
         ("database", settings.database_path),
         ("log", settings.log_path),
     ]
-    head = "\n".join(
-        f"# {name + ':':<15} {clean(str(place), limit=4_096)}{_absence(place)}" for name, place in places
-    )
+    head = "\n".join(f"# {name + ':':<15} {clean(str(place), limit=4_096)}{_absence(place)}" for name, place in places)
     host = f"\n# {'OLLAMA_HOST:':<15} {clean(masked(settings.ollama_host))}" if settings.ollama_host else ""
     body = yaml.safe_dump(_without_secrets(config), sort_keys=False, allow_unicode=True, width=100)
     return f"{head}{host}\n{body.rstrip()}"
@@ -69,13 +67,20 @@ def write_template(env: Mapping[str, str], config_file: str | None, *, force: bo
                 os.fsync(descriptor)
             if force:
                 fresh.replace(path)
-            else:
-                os.link(fresh, path)  # unlike a rename, this never replaces a file
-    except FileExistsError:
-        raise CommandError(f"{shown}: exists; to replace it: timmy-tui config init --force") from None
+            elif path.exists() or not _placed(fresh, path):
+                raise CommandError(f"{shown}: exists; to replace it: timmy-tui config init --force")
     except OSError as error:
         raise CommandError(f"{shown}: can't be written: {error.strerror}") from None
     return path
+
+
+def _placed(fresh: Path, path: Path) -> bool:
+    """Give ``fresh`` the name ``path``; False when a file has it. Unlike a rename, a link never replaces one."""
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _absence(place: object) -> str:
@@ -87,8 +92,7 @@ def _without_secrets(value: object, key: str = "") -> Json:
     if isinstance(value, dict):
         inside = key == "headers"
         return {
-            clean(str(name)): _without_secrets(item, "secret" if inside else str(name))
-            for name, item in value.items()
+            clean(str(name)): _without_secrets(item, "secret" if inside else str(name)) for name, item in value.items()
         }
     if isinstance(value, list | tuple):
         return [_without_secrets(item, key) for item in value]

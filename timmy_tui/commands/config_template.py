@@ -46,16 +46,16 @@ TEMPLATE = """\
 #    recovery_timeout: 60
 #    half_open_max_calls: 2
 
-# type: hermes, ollama, openai (any compatible server) or anthropic. For example:
-#   - name: llama.cpp
-#     type: openai
-#     enabled: true
-#     priority: 3
-#     base_url: http://127.0.0.1:8080/v1     # or url
-#     api_key: ${LLAMA_KEY}
-#     models:
-#       - {name: qwen2.5-coder, default: true, context_window: 65536, capabilities: [text]}
+# type: hermes, ollama, openai (any compatible server) or anthropic; the lowest priority is tried first.
 #providers: null
+##  - name: llama.cpp
+##    type: openai
+##    enabled: true
+##    priority: 3
+##    base_url: http://127.0.0.1:8080/v1     # or url
+##    api_key: ${LLAMA_KEY}
+##    models:
+##      - {name: qwen2.5-coder, default: true, context_window: 65536, capabilities: [text]}
 
 # --- How often, and how patiently -----------------------------------------------------------------------
 

@@ -19,9 +19,7 @@ FIRST_LOOK_S = 0.5
 """How long a watch waits for the first answers before it shows what it has."""
 
 
-def run_status(
-    settings: Settings, env: Mapping[str, str], *, as_json: bool = False, as_line: bool = False
-) -> int:
+def run_status(settings: Settings, env: Mapping[str, str], *, as_json: bool = False, as_line: bool = False) -> int:
     """Read every source once, print it, and return 0 ok, 1 warning or stale, 2 critical."""
     return run_to_exit_code(_once(settings, env, as_json=as_json, as_line=as_line))
 

@@ -51,8 +51,7 @@ def changes(before: Snapshot, after: Snapshot, now: float) -> tuple[Activity, ..
     ]
     found.sort(key=lambda entry: entry.at)
     return tuple(
-        Activity(entry.at, entry.severity, clean(entry.text, limit=TEXT_LIMIT))
-        for entry in found[-CHANGES_LIMIT:]
+        Activity(entry.at, entry.severity, clean(entry.text, limit=TEXT_LIMIT)) for entry in found[-CHANGES_LIMIT:]
     )
 
 
@@ -99,11 +98,7 @@ def _loaded(old: OllamaReading, new: OllamaReading, where: str, now: float) -> I
 
 
 def _expired(model: LoadedModel, now: float) -> bool:
-    return (
-        model.expires_at is not None
-        and math.isfinite(model.expires_at)
-        and now >= model.expires_at - CLOCK_SLACK_S
-    )
+    return model.expires_at is not None and math.isfinite(model.expires_at) and now >= model.expires_at - CLOCK_SLACK_S
 
 
 def _sessions(before: Snapshot, after: Snapshot, now: float) -> Iterator[Activity]:

@@ -80,9 +80,7 @@ def source_state(reading: Reading[T], now: float) -> SourceState | None:
         return None
     if state == "fresh":
         return "up"
-    lasted_s = (
-        now - reading.error_since if reading.error is not None and reading.error_since is not None else 0.0
-    )
+    lasted_s = now - reading.error_since if reading.error is not None and reading.error_since is not None else 0.0
     return "down" if state == "absent" or lasted_s >= DOWN_AFTER_S else "stale"
 
 
@@ -121,9 +119,7 @@ def _heartbeat(snapshot: Snapshot, now: float) -> Iterator[Problem]:
     last = heartbeat.last.head
     if last.severity in ("warning", "critical"):
         what = f": {last.summary}" if last.summary else ""
-        yield Problem(
-            "critical" if last.severity == "critical" else "warning", f"last tick {last.severity}{what}"
-        )
+        yield Problem("critical" if last.severity == "critical" else "warning", f"last tick {last.severity}{what}")
     elif last.severity == "fallback":
         yield Problem("warning", "last tick fallback: the rules decided, no model answered")
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from timmy_tui.services.severity import Overall
 from timmy_tui.services.snapshot import Snapshot
 from timmy_tui.text import span_text, timer_text
-from timmy_tui.widgets.line import EMPTY, Line, joined, line, spread, width_of
+from timmy_tui.widgets.line import EMPTY, Line, crop, joined, line, spread, width_of
 from timmy_tui.widgets.lines_view import LinesView
 from timmy_tui.widgets.pane import View
 
@@ -61,7 +61,8 @@ class HeaderBar(LinesView):
         worker = EMPTY if healthy and width < QUIET_BELOW else self._worker(facts)
         kept = _kept([clock, worker, self._next_tick(facts)], max(width_of(clock), width - REASON_ROOM))
         right_end = joined(reversed(kept), line("   "))
-        return spread(self._left(facts, width - width_of(right_end) - 2), right_end, width)
+        room = width - width_of(right_end) - 2
+        return spread(crop(self._left(facts, room), room), right_end, width)
 
     def _left(self, facts: HeaderFacts, width: int) -> Line:
         glyphs, overall = facts.look.glyphs, facts.overall

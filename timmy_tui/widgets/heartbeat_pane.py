@@ -130,7 +130,7 @@ class HeartbeatPane(Pane):
         return fitting(parts, line((f" {self.look.glyphs.dot} ", "frame")), max(0, self.size.width - 16))
 
     def head(self, width: int, height: int) -> Sequence[Line]:
-        lines = trouble(self.reading, self.look.now, width)
+        lines = trouble(self.reading, self.look.now, width, absent="warning")
         value = self.reading.value
         if value is None:
             return lines

@@ -66,7 +66,9 @@ class LinesView(Widget):
         style = self._role_styles.get(role)
         if style is None:
             if role.endswith("!"):
-                style = self.role_style(role[:-1]) + self._component("selected")
+                # Quiet text would drown in the cursor's colour.
+                base = "text" if role in ("quiet!", "unknown!") else role[:-1]
+                style = self.role_style(base) + self._component("selected")
             else:
                 style = self.rich_style if role == "text" else self.rich_style + self._component(role)
             self._role_styles[role] = style

@@ -206,7 +206,8 @@ class ModelsPane(Pane):
             Cell("", 4, 3),
             Cell(where, 7, 1, "info" if working else "quiet"),
         ]
-        return row(line((f"{glyphs.cloud if remote else glyphs.off} ", "quiet")), line((name, "quiet")), cells, width)
+        sign = glyphs.cloud if remote else glyphs.off
+        return row(line((f"{sign} ", "quiet")), line((name, "quiet")), cells, width, flex_min=NAME_MIN)
 
     def _until(self, loaded: LoadedModel) -> str:
         until = expiry(loaded, self.look.now)

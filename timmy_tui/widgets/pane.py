@@ -284,11 +284,14 @@ def _selected(role: str) -> str:
     return role if role in ("bar", "bar-empty", "bar-over") else f"{role}!"
 
 
-def trouble(reading: Reading[object], now: float, width: int) -> list[Line]:
-    """What a pane says when its source failed: the error, since when, and the line that mends it."""
+def trouble(reading: Reading[object], now: float, width: int, *, absent: str = "critical") -> list[Line]:
+    """What a pane says when its source failed: the error, since when, and the line that mends it.
+
+    ``absent`` is the role of an error with no old value: a store that was never made is no alarm.
+    """
     if reading.error is None:
         return []
-    out = wrap(reading.error, width, "critical" if reading.value is None else "warning", limit=3)
+    out = wrap(reading.error, width, absent if reading.value is None else "warning", limit=3)
     facts: list[str] = []
     if reading.at is not None:
         facts.append(f"last seen {clock_of(reading.at)} ({span_text(now - reading.at)} ago)")

@@ -78,7 +78,7 @@ class SessionsPane(Pane):
         return line((dot.join(f"{source} {count}" for source, count in value.by_source[:4]), "quiet"))
 
     def head(self, width: int, height: int) -> Sequence[Line]:
-        lines = trouble(self.reading, self.look.now, width)
+        lines = trouble(self.reading, self.look.now, width, absent="warning")
         value = self.reading.value
         if value is None:
             return lines

@@ -27,16 +27,12 @@ from timmy_tui.services.snapshot import Snapshot
 from timmy_tui.services.status.columns import Span, painted
 
 
-async def examine(
-    settings: Settings, env: Mapping[str, str], snapshot: Snapshot, now: float
-) -> tuple[Finding, ...]:
+async def examine(settings: Settings, env: Mapping[str, str], snapshot: Snapshot, now: float) -> tuple[Finding, ...]:
     """Look at everything once, files in a thread; ``snapshot`` is what the monitor read at ``now``."""
     return await asyncio.to_thread(_examined, settings, env, snapshot, now)
 
 
-def _examined(
-    settings: Settings, env: Mapping[str, str], snapshot: Snapshot, now: float
-) -> tuple[Finding, ...]:
+def _examined(settings: Settings, env: Mapping[str, str], snapshot: Snapshot, now: float) -> tuple[Finding, ...]:
     return (
         *python_findings(),
         *terminal_findings(env, terminal_size()),
@@ -62,7 +58,8 @@ def _hermes(settings: Settings, env: Mapping[str, str], snapshot: Snapshot) -> I
         yield finding("hermes store", state, reading.error or "no answer", reading.hint)
     else:
         profile = f", profile {reading.value.profile}" if reading.value.profile else ""
-        rows = f"{len(reading.value.sessions)} sessions in {reading.value.hours:g} h"
+        count = len(reading.value.sessions)
+        rows = f"{count} session{'' if count == 1 else 's'} in {reading.value.hours:g} h"
         yield finding("hermes store", "ok", f"{reading.value.path}{profile}: {rows}")
     yield from _hermes_model(folder / "config.yaml", snapshot)
 

@@ -57,9 +57,7 @@ def read_hermes_model(path: Path) -> HermesModel | None:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}:" if mark else ""
         problem = getattr(error, "problem", None) or type(error).__name__
-        raise HermesConfigError(
-            f"{clean(str(path))}:{where} not valid YAML: {clean_error(problem)}"
-        ) from None
+        raise HermesConfigError(f"{clean(str(path))}:{where} not valid YAML: {clean_error(problem)}") from None
     return _model(tree)
 
 
@@ -98,9 +96,7 @@ def context_findings(model: HermesModel, path: Path, servers: tuple[OllamaReadin
     mend = f"set  {model.context_key}: {GOOD_CONTEXT}  in {path}"
     if model.context_length is not None:
         if model.context_length < SMALLEST_CONTEXT:
-            told = (
-                f"{model.context_key} is {model.context_length:,}: Hermes wants {SMALLEST_CONTEXT:,} or more"
-            )
+            told = f"{model.context_key} is {model.context_length:,}: Hermes wants {SMALLEST_CONTEXT:,} or more"
             yield finding("hermes context", "broken", told, mend)
         else:
             yield finding("hermes context", "ok", f"{name}: {model.context_length:,} tokens")
@@ -113,17 +109,13 @@ def context_findings(model: HermesModel, path: Path, servers: tuple[OllamaReadin
         told = f"{name} is loaded with {loaded:,} tokens: Hermes may refuse every second call"
         yield finding("hermes context", "broken", told, mend)
     else:
-        yield finding(
-            "hermes context", "note", f"{model.context_key} is not set: Hermes asks the server", mend
-        )
+        yield finding("hermes context", "note", f"{model.context_key} is not set: Hermes asks the server", mend)
 
 
 def _server_contexts(name: str | None, servers: tuple[OllamaReading, ...]) -> tuple[int | None, int | None]:
     """The trained and the loaded context of the model ``name`` on the first server that tells them."""
     names = {name, f"{name}:latest"} if name else set()
-    trained = (
-        model.context_length for server in servers for model in server.installed if model.name in names
-    )
+    trained = (model.context_length for server in servers for model in server.installed if model.name in names)
     loaded = (model.context_length for server in servers for model in server.loaded if model.name in names)
     return (
         next((length for length in trained if length is not None), None),

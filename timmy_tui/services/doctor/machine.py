@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
@@ -106,17 +107,15 @@ def file_findings(settings: Settings) -> Iterator[Finding]:
 def _home(home: Path) -> Finding:
     if home.is_dir():
         if not os.access(home, os.W_OK | os.X_OK):
-            return finding("home", "broken", f"{home} can't be written", f"chmod u+rwx {home}")
+            return finding("home", "broken", f"{home} can't be written", f"chmod u+rwx {shlex.quote(str(home))}")
         if home.stat().st_mode & 0o077:
-            return finding("home", "note", f"{home} is open to other users", f"chmod 700 {home}")
+            return finding("home", "note", f"{home} is open to other users", f"chmod 700 {shlex.quote(str(home))}")
         return finding("home", "ok", str(home))
     if home.exists():
         return finding("home", "broken", f"{home} is not a folder", "set TIMMY_HOME to a folder")
     parent = next((folder for folder in home.parents if folder.exists()), Path("/"))
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        return finding(
-            "home", "broken", f"{home} can't be made: {parent} is closed", "set TIMMY_HOME elsewhere"
-        )
+        return finding("home", "broken", f"{home} can't be made: {parent} is closed", "set TIMMY_HOME elsewhere")
     return finding("home", "note", f"{home} is not there yet; it is made when first needed")
 
 
@@ -126,6 +125,4 @@ def extra_findings() -> Iterator[Finding]:
         if all(find_spec(module) for module in modules):
             yield finding(f"extra {extra}", "ok", f"installed: {purpose}")
         else:
-            yield finding(
-                f"extra {extra}", "note", f"not installed: {purpose}", f"pip install 'timmy-tui[{extra}]'"
-            )
+            yield finding(f"extra {extra}", "note", f"not installed: {purpose}", f"pip install 'timmy-tui[{extra}]'")

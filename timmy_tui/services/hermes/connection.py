@@ -115,10 +115,10 @@ class StoreFile:
     def _frozen(self) -> bool:
         """The folder is read-only and the WAL holds nothing: only then does ``immutable`` tell the truth."""
         effective = os.access in os.supports_effective_ids
-        if os.access(self.path.parent, os.W_OK, effective_ids=effective) or not self.path.is_file():
+        if os.access(self.path.parent, os.W_OK, effective_ids=effective) or not os.path.isfile(self.path):
             return False
-        wal = self.path.with_name(self.path.name + "-wal")
-        return not (wal.exists() and wal.stat().st_size)
+        wal = f"{self.path}-wal"
+        return not (os.path.exists(wal) and os.path.getsize(wal))
 
 
 def is_passing(error: sqlite3.Error) -> bool:

@@ -6,6 +6,7 @@ import math
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable
+from typing import get_args
 
 from msgspec import Struct
 
@@ -108,7 +109,10 @@ class SessionWindow:
             self._shares[id] if id in self._shares else own_share(one.session, api_calls(one.row)) for id, one in inside
         )
         path, profile, hours = self._blank
-        totals = _totals(sessions)
+        amounts = [session.tokens.total for session in sessions]
+        places = dict.fromkeys(get_args(Place), 0)
+        for session, amount in zip(sessions, amounts, strict=True):
+            places[session.place] += amount
         prices = [session.cost_usd for session in sessions if session.cost_usd is not None]
         reading = HermesReading(
             path=path,
@@ -118,13 +122,15 @@ class SessionWindow:
             by_source=_most_first(Counter(session.source for session in sessions)),
             by_model=models,
             tool_calls=_most_first(tools),
-            tokens=totals,
-            local_tokens=_at(sessions, "local"),
-            cloud_tokens=_at(sessions, "cloud"),
-            unknown_tokens=_at(sessions, "unknown"),
+            tokens=_summed(sessions),
+            local_tokens=places["local"],
+            cloud_tokens=places["cloud"],
+            unknown_tokens=places["unknown"],
             cost_usd=math.fsum(prices) if prices else None,
-            unpriced_sessions=sum(1 for one in sessions if one.cost_usd is None and one.tokens.total > 0),
-            tokens_by_bucket=_buckets(sessions, end - self.span_s, self.span_s / BUCKETS),
+            unpriced_sessions=sum(
+                1 for session, amount in zip(sessions, amounts, strict=True) if amount and session.cost_usd is None
+            ),
+            tokens_by_bucket=_buckets(sessions, amounts, end - self.span_s, self.span_s / BUCKETS),
         )
         if self._reading is None or reading != self._reading:
             self._reading = reading
@@ -133,7 +139,7 @@ class SessionWindow:
         return self._reading
 
 
-def _totals(sessions: Iterable[SessionSummary]) -> Tokens:
+def _summed(sessions: Iterable[SessionSummary]) -> Tokens:
     columns = [0] * 5
     for session in sessions:
         tokens = session.tokens
@@ -145,22 +151,20 @@ def _totals(sessions: Iterable[SessionSummary]) -> Tokens:
     return Tokens(*columns)
 
 
-def _at(sessions: Iterable[SessionSummary], place: Place) -> int:
-    return sum(session.tokens.total for session in sessions if session.place == place)
-
-
 def _most_first(counts: Counter[str]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def _buckets(sessions: Iterable[SessionSummary], start: float, width_s: float) -> tuple[int, ...]:
+def _buckets(
+    sessions: Iterable[SessionSummary], amounts: Iterable[int], start: float, width_s: float
+) -> tuple[int, ...]:
     """Total tokens per bucket by the session's start, oldest first.
 
     ``start`` is up to one step later than the window's cut, so the first bucket takes what lies between; the
     last takes what a wrong clock put into the future. The sum is the sum of the sessions.
     """
     buckets = [0] * BUCKETS
-    for session in sessions:
+    for session, amount in zip(sessions, amounts, strict=True):
         index = math.floor((session.started_at - start) / width_s)
-        buckets[min(max(index, 0), BUCKETS - 1)] += session.tokens.total
+        buckets[min(max(index, 0), BUCKETS - 1)] += amount
     return tuple(buckets)

@@ -44,6 +44,4 @@ def painted(line: list[Span], colour: bool) -> str:
     """``line`` as text; with ``colour`` the only escapes are colours around the spans."""
     if not colour:
         return "".join(text for text, _ in line).rstrip()
-    return "".join(
-        f"\x1b[{_SGR[style]}m{text}\x1b[0m" if style in _SGR else text for text, style in line
-    ).rstrip()
+    return "".join(f"\x1b[{_SGR[style]}m{text}\x1b[0m" if style in _SGR else text for text, style in line).rstrip()

@@ -51,9 +51,7 @@ def status_document(snapshot: Snapshot, now: float, hours: float) -> StatusDocum
         hermes=_hermes(snapshot.hermes, now, hours),
         heartbeat=_heartbeat(snapshot, now),
         worker=_worker(snapshot.worker.value, now),
-        providers=None
-        if providers is None
-        else tuple(_provider(entry, now) for entry in providers.providers),
+        providers=None if providers is None else tuple(_provider(entry, now) for entry in providers.providers),
     )
 
 

@@ -27,9 +27,7 @@ def status_line(snapshot: Snapshot, now: float, glyphs: Glyphs) -> str:
 
 
 def _parts(snapshot: Snapshot, now: float, glyphs: Glyphs) -> Iterator[str]:
-    answering = [
-        server.reading.value for server in snapshot.ollama if source_state(server.reading, now) == "up"
-    ]
+    answering = [server.reading.value for server in snapshot.ollama if source_state(server.reading, now) == "up"]
     values = [value for value in answering if value is not None]
     down = [server.name for server in snapshot.ollama if source_state(server.reading, now) == "down"]
     if values:
@@ -37,11 +35,7 @@ def _parts(snapshot: Snapshot, now: float, glyphs: Glyphs) -> Iterator[str]:
         held = f" {bytes_text(sum(value.vram_bytes for value in values))}" if loaded else ""
         yield f"{loaded} model{'' if loaded == 1 else 's'}{held}"
     if down:
-        yield (
-            "ollama down"
-            if len(snapshot.ollama) == 1
-            else f"{len(down)} of {len(snapshot.ollama)} ollama down"
-        )
+        yield ("ollama down" if len(snapshot.ollama) == 1 else f"{len(down)} of {len(snapshot.ollama)} ollama down")
     hermes = snapshot.hermes.value
     if hermes is not None:
         tokens = "" if hermes.routing_only else f" {count_text(hermes.tokens.total)}"

@@ -29,9 +29,7 @@ LABEL_CELLS = 11
 
 def status_text(snapshot: Snapshot, now: float, width: int, glyphs: Glyphs, colour: bool) -> str:
     """Several lines of at most ``width`` cells, for a person."""
-    return "\n".join(
-        painted(fitted(line, width, glyphs.ellipsis), colour) for line in _lines(snapshot, now, glyphs)
-    )
+    return "\n".join(painted(fitted(line, width, glyphs.ellipsis), colour) for line in _lines(snapshot, now, glyphs))
 
 
 def _lines(snapshot: Snapshot, now: float, glyphs: Glyphs) -> Iterator[list[Span]]:

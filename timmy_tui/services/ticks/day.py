@@ -10,10 +10,9 @@ from datetime import tzinfo
 from math import inf
 from pathlib import Path
 
-from timmy_tui import text
 from timmy_tui.services.ticks.backwards import end_of_lines, lines_backwards
 from timmy_tui.services.ticks.cursor import TailLine
-from timmy_tui.services.ticks.errors import TickLogError
+from timmy_tui.services.ticks.folder import unreadable
 from timmy_tui.services.ticks.once import Once
 from timmy_tui.services.ticks.parse import BadLine, parse_head, parse_tick
 from timmy_tui.services.ticks.records import Severity, Tick, TickHead, TickPlace
@@ -172,12 +171,6 @@ def last_ticks(path: Path, count: int, zone: tzinfo | None) -> tuple[Tick, ...]:
     finally:
         os.close(fd)
     return tuple(reversed(found))
-
-
-def unreadable(path: Path, error: OSError) -> TickLogError:
-    """The service's error for a file or folder that the system refuses."""
-    reason = error.strerror or type(error).__name__
-    return TickLogError(f"Can't read {text.clean(str(path))}: {text.clean_error(reason)}", "Check its permissions")
 
 
 def read_line(path: str, offset: int, length: int) -> bytes | None:

@@ -3,50 +3,62 @@
 from __future__ import annotations
 
 import math
-import os
-import re
+import time
 from bisect import bisect_right
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from itertools import accumulate
 from pathlib import Path
 
-from timmy_tui.services.ticks.day import read_line, unreadable
-from timmy_tui.services.ticks.log import changed_error, day_names
+from timmy_tui.services.ticks.day import read_line
+from timmy_tui.services.ticks.folder import TickFolder
+from timmy_tui.services.ticks.log import changed_error
 from timmy_tui.services.ticks.parse import parse_head, parse_tick
 from timmy_tui.services.ticks.records import IndexProgress, Severity, Tick, TickHead, TickPlace
 from timmy_tui.services.ticks.segment import BY_MODEL, LABELLED, SEVERITY_CODES, Segment
 
-HEADS_CACHED = 512
-"""Heads kept of those that were looked at last: some screens of a list."""
+LATEST_FILES = 3
+"""Files looked at by every :meth:`TickHistory.grow`."""
 
-_FILE_NAME = re.compile(r"ticks_(\d{8})\.jsonl(?:\.(\d{1,4}))?")
+OLDER_FILES = 4
+"""Older files looked at by one, in turn: a late line in a file of last year may take a while."""
+
+PUBLISH_FILES = 32
+"""Files read between two looks that a reader can have at a build in progress."""
 
 
 class TickHistory:
     """All ticks of ``directory``, 0 = the oldest, in file order; rotated ``ticks_….jsonl.N`` files included.
 
-    One caller at a time for :meth:`build` and :meth:`grow`, in a thread. A late line in an old file moves the
-    indices behind it by one. ``zone`` is the zone of times that name none; None = this machine's.
+    One caller at a time for :meth:`build` and :meth:`grow`, in a thread; the rest may be called from another
+    meanwhile. A late line in an old file moves the indices behind it by one. ``zone`` is the zone of times that
+    name none; None = this machine's.
     """
 
-    def __init__(self, directory: Path, *, zone: tzinfo | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        zone: tzinfo | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.directory = directory
         self._zone = zone
-        self._segments: dict[str, Segment] = {}
+        self._folder = TickFolder(directory, clock=monotonic)
+        self._names: tuple[str, ...] = ()
+        self._segments: list[Segment] = []
         self._seen: set[int] = set()
-        self._order: tuple[tuple[Segment, ...], tuple[int, ...]] = ((), ())
-        self._heads: OrderedDict[int, TickHead] = OrderedDict()
+        self._published: tuple[tuple[Segment, ...], tuple[int, ...]] = ((), ())
+        self._turn = 0
 
     def __len__(self) -> int:
-        ends = self._order[1]
+        ends = self._published[1]
         return ends[-1] if ends else 0
 
     @property
     def bad_lines(self) -> int:
         """Lines of all days that are no tick."""
-        return sum(segment.bad_lines for segment in self._segments.values())
+        return sum(segment.bad_lines for segment in self._segments)
 
     def build(
         self,
@@ -57,7 +69,7 @@ class TickHistory:
 
         Raises :class:`~timmy_tui.services.ticks.errors.TickLogError`.
         """
-        names = self._names()
+        names = self._folder.names()
         total_bytes = sum(self._size_of(name) for name in names)
         done_bytes = 0
 
@@ -67,27 +79,27 @@ class TickHistory:
             if on_progress is not None:
                 on_progress(IndexProgress(min(done_bytes, total_bytes), total_bytes))
 
-        self._take_in(names, count, should_stop)
+        self._take_in(names, range(len(names)), count, should_stop)
         if on_progress is not None and not should_stop():
             on_progress(IndexProgress(total_bytes, total_bytes))
 
     def grow(self) -> bool:
-        """Take in what is new since; True when the ticks changed. Raises as :meth:`build` does."""
-        return self._take_in(self._names(), lambda _: None, lambda: False)
+        """Take in what is new since; True when the ticks changed. Raises as :meth:`build` does.
+
+        Costs the same however long the log is: the latest files are looked at, and some older ones in turn.
+        """
+        names = self._folder.names()
+        older = max(0, len(names) - LATEST_FILES)
+        turn = sorted({(self._turn + step) % older for step in range(OLDER_FILES)}) if older else []
+        self._turn += OLDER_FILES
+        return self._take_in(names, [*turn, *range(older, len(names))], lambda _: None, lambda: False)
 
     def head(self, index: int) -> TickHead:
-        """The head of one tick, from its file or a small cache. Raises ``IndexError``, ``TickLogError``."""
-        cached = self._heads.get(index)
-        if cached is not None:
-            self._heads.move_to_end(index)
-            return cached
+        """The head of one tick, read from its file. Raises ``IndexError``, ``TickLogError``."""
         line, place = self._line(index)
         head = parse_head(line, place, self._zone)
         if not isinstance(head, TickHead):
             raise changed_error(place)
-        self._heads[index] = head
-        if len(self._heads) > HEADS_CACHED:
-            self._heads.popitem(last=False)
         return head
 
     def load(self, index: int) -> Tick:
@@ -119,33 +131,50 @@ class TickHistory:
         segment, position = self._find(index)
         return bool(segment.flags[position] & LABELLED)
 
-    def _take_in(self, names: list[str], on_bytes: Callable[[int], None], should_stop: Callable[[], bool]) -> bool:
-        changed = any(segment.disturbed() for segment in self._segments.values())
-        if changed:
+    def _take_in(
+        self,
+        names: tuple[str, ...],
+        look_at: Sequence[int],
+        on_bytes: Callable[[int], None],
+        should_stop: Callable[[], bool],
+    ) -> bool:
+        relisted = names is not self._names
+        disturbed = False
+        if relisted:
+            look_at = range(len(names))
+            known = {segment.path.name: segment for segment in self._segments}
+            disturbed = not known.keys() <= set(names)
+            self._names = names
+            self._segments = [known.get(name) or self._segment(name) for name in names]
+        if disturbed or any(self._segments[index].disturbed() for index in look_at):
             # A file was rotated, cut or removed: what was a repetition may now be the only copy, so start over.
-            self._segments.clear()
-            self._seen.clear()
-        for name in names:
+            disturbed, look_at = True, range(len(names))
+            self._seen = set()
+            self._segments = [self._segment(name) for name in names]
+        grown: list[int] = []
+        for index in look_at:
             if should_stop():
                 break
-            segment = self._segments.get(name)
-            if segment is None:
-                segment = self._segments[name] = Segment(self.directory / name, self._zone, self._seen)
-            if segment.grow(on_bytes, should_stop):
-                changed = True
-        if changed:
-            kept = tuple(self._segments[name] for name in names if name in self._segments)
-            self._order = (kept, tuple(accumulate(len(segment) for segment in kept)))
-            self._heads.clear()
-        return changed
+            if self._segments[index].grow(on_bytes, should_stop):
+                grown.append(index)
+                if len(grown) % PUBLISH_FILES == 0 and not disturbed:
+                    self._publish(0)
+        if grown or relisted or disturbed:
+            self._publish(0 if relisted or disturbed else grown[0])
+        return bool(grown) or disturbed
 
-    def _names(self) -> list[str]:
-        day_names(self.directory)  # the same error for a missing folder
-        try:
-            matches = [match for name in os.listdir(self.directory) if (match := _FILE_NAME.fullmatch(name))]
-        except OSError as error:
-            raise unreadable(self.directory, error) from None
-        return [match[0] for match in sorted(matches, key=lambda match: (match[1], -int(match[2] or 0)))]
+    def _segment(self, name: str) -> Segment:
+        return Segment(self.directory / name, self._zone, self._seen)
+
+    def _publish(self, first: int) -> None:
+        """Show the readers, who may be in another thread, what changed from the file ``first`` on: one assignment."""
+        shown, ends = self._published
+        if first + 1 == len(self._segments) == len(shown):  # the latest file grew: the usual case
+            ends = (*ends[:-1], (ends[-2] if first else 0) + len(self._segments[-1]))
+        else:
+            shown = tuple(self._segments)
+            ends = tuple(accumulate(len(segment) for segment in shown))
+        self._published = shown, ends
 
     def _size_of(self, name: str) -> int:
         try:
@@ -154,7 +183,7 @@ class TickHistory:
             return 0
 
     def _find(self, index: int) -> tuple[Segment, int]:
-        segments, ends = self._order
+        segments, ends = self._published
         if not 0 <= index < (ends[-1] if ends else 0):
             raise IndexError(index)
         which = bisect_right(ends, index)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import re
 import time
+from bisect import bisect_left
 from collections.abc import Callable
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from timmy_tui import text
-from timmy_tui.services.ticks.day import HEADS_LIMIT, DayLog, last_ticks, read_line, unreadable
+from timmy_tui.services.ticks.day import HEADS_LIMIT, DayLog, last_ticks, read_line
 from timmy_tui.services.ticks.errors import TickLogError
+from timmy_tui.services.ticks.folder import TickFolder, day_name
 from timmy_tui.services.ticks.labels import LABELS_NAME, LabelLog
 from timmy_tui.services.ticks.parse import Exchange, exchange_of, parse_tick
 from timmy_tui.services.ticks.records import (
@@ -26,7 +26,7 @@ from timmy_tui.services.ticks.records import (
     TickPlace,
 )
 
-__all__ = ["HeartbeatStore", "TickLogError", "day_name", "day_names"]
+__all__ = ["HeartbeatStore", "TickLogError"]
 
 WINDOW_S = 24 * 3600.0
 """How far back ``recent`` reaches."""
@@ -34,26 +34,6 @@ WINDOW_S = 24 * 3600.0
 RECENT_LIMIT = HEADS_LIMIT
 
 SEVERITIES: tuple[Severity, ...] = ("ok", "warning", "critical", "fallback", "unknown")
-
-_DAY_NAME = re.compile(r"ticks_\d{8}\.jsonl")
-
-
-def day_name(day: date) -> str:
-    """The file name of a local date's ticks."""
-    return f"ticks_{day:%Y%m%d}.jsonl"
-
-
-def day_names(directory: Path) -> list[str]:
-    """The names of the day files, oldest first. Raises :class:`TickLogError` when there is no such folder."""
-    try:
-        return sorted(name for name in os.listdir(directory) if _DAY_NAME.fullmatch(name))
-    except (FileNotFoundError, NotADirectoryError):
-        raise TickLogError(
-            f"No tick log at {text.clean(str(directory))} yet",
-            "The first tick makes it: timmy-tui tick, with timmy-tui worker running",
-        ) from None
-    except OSError as error:
-        raise unreadable(directory, error) from None
 
 
 class HeartbeatStore:
@@ -77,6 +57,9 @@ class HeartbeatStore:
         self._clock = clock
         self._zone = zone
         self._monotonic = monotonic
+        self._folder = TickFolder(directory, clock=monotonic)
+        self._listed: tuple[str, ...] = ()
+        self._names: list[str] = []
         self._days: dict[str, DayLog] = {}
         self._today = ""
         self._recent: list[TickHead] = []
@@ -96,7 +79,10 @@ class HeartbeatStore:
         Raises :class:`TickLogError`.
         """
         now = self._clock()
-        names = day_names(self.directory)
+        listed = self._folder.names()
+        if listed is not self._listed:
+            self._listed, self._names = listed, [name for name in listed if name.endswith(".jsonl")]
+        names = self._names
         moved = self._follow(names, now) or self._unsettled
         self._unsettled = True  # until everything below has been taken in
         fresh = {name: found for name in sorted(self._days) if (found := self._days[name].poll()) is not None}
@@ -148,7 +134,9 @@ class HeartbeatStore:
         current = self._days.get(name_today)
         if current is not None and not current.whole:
             self._days.pop(name_today).close()
-        for name in (name for name in names if name >= first and name not in self._days):
+        for name in names[bisect_left(names, first) :]:
+            if name in self._days:
+                continue
             since = None if name >= name_today else now - WINDOW_S
             self._days[name] = DayLog(
                 self.directory / name,

@@ -10,7 +10,7 @@ from math import nan
 from pathlib import Path
 
 from timmy_tui.services.ticks.cursor import Cursor, TailLine
-from timmy_tui.services.ticks.day import unreadable
+from timmy_tui.services.ticks.folder import unreadable
 from timmy_tui.services.ticks.parse import BadLine, at_of, by_model, decode_head, label_of, severity_of
 from timmy_tui.services.ticks.records import Severity
 

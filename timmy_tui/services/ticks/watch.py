@@ -32,11 +32,13 @@ async def changes(directory: Path, *, wait_s: float = WAIT_S) -> AsyncIterator[N
             continue
         yield None  # what was written before the watch began
         try:
-            async for _ in watchfiles.awatch(
+            async for burst in watchfiles.awatch(
                 directory, debounce=DEBOUNCE_MS, step=STEP_MS, recursive=False, watch_filter=None
             ):
                 yield None
-                if _identity(directory) != identity:
+                # The watch dies with the folder; a new one may have its inode number (facts/tailing.md row 7).
+                removed = (watchfiles.Change.deleted, str(directory)) in burst
+                if removed or _identity(directory) != identity:
                     break
         except FileNotFoundError:
             continue
