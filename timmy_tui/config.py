@@ -53,11 +53,72 @@ class HermesConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The window of the sessions pane."""
 
 
+class HttpProbeConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """An HTTP health check; its result is the perception's ``NAME_alive``."""
+
+    name: str
+    url: str
+    timeout_s: Seconds = 5
+
+
+class TcpProbeConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """A TCP port that should accept; its result is the perception's ``NAME_alive``."""
+
+    name: str
+    host: str
+    port: Annotated[int, Meta(ge=1, le=65_535)]
+    timeout_s: Seconds = 3
+
+
+class CommandProbeConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """A local command of the operator's: an argument vector, never a shell line. Its output becomes ``NAME``."""
+
+    name: str
+    run: tuple[str, ...]
+    timeout_s: Seconds = 10
+
+
+class ProbesConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the heartbeat perceives besides the stack itself."""
+
+    http: tuple[HttpProbeConfig, ...] = ()
+    tcp: tuple[TcpProbeConfig, ...] = ()
+    commands: tuple[CommandProbeConfig, ...] = ()
+    disks: tuple[str, ...] = ("~",)
+    inference: bool = False
+    """Ask the loaded model for one token (``inference_ok``); it costs a real call."""
+
+
+class NotifyConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What an alert does besides its event."""
+
+    bell: bool = False
+    run: tuple[str, ...] = ()
+    """An argument vector that gets the alert's text on standard input."""
+
+
 class HeartbeatConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The heartbeat and its log."""
 
     enabled: bool = True
     every_minutes: Annotated[int, Meta(ge=1, le=1440)] = 10
+    timeout_s: Seconds = 130
+    """The whole tick's deadline: what ``t`` waits for."""
+    model: str = ""
+    """Empty = the provider's own default."""
+    local_only: bool = True
+    task: str = ""
+    """The name of somebody else's task (``tasks.heartbeat_tick``): the key enqueues that, our worker stays away."""
+    probes: ProbesConfig = ProbesConfig()
+    notify: NotifyConfig = NotifyConfig()
+
+
+class ActionConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """One thing that a decision may name. The model's words never become a part of it."""
+
+    run: tuple[str, ...]
+    approve: Literal["always", "never"] = "always"
+    timeout_s: Seconds = 30
 
 
 class QueueConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,6 +133,15 @@ class WorkerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The worker process."""
 
     autostart: bool = True
+    stop_timeout_s: Seconds = 20
+    """How long a running task may go on after SIGTERM."""
+
+
+class SessionExportConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The periodic export of user→assistant pairs from all Hermes sessions."""
+
+    enabled: bool = True
+    every_hours: Annotated[int, Meta(ge=1, le=168)] = 4
 
 
 class CircuitConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -160,6 +230,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     heartbeat: HeartbeatConfig = HeartbeatConfig()
     queue: QueueConfig = QueueConfig()
     worker: WorkerConfig = WorkerConfig()
+    actions: dict[str, ActionConfig] = {}
+    session_export: SessionExportConfig = SessionExportConfig()
     cascade: CascadeConfig | None = None
     providers: tuple[ProviderConfig, ...] | None = None
     intervals: IntervalsConfig = IntervalsConfig()

@@ -1,0 +1,1 @@
+"""The cascade: providers in order, each behind a circuit that all processes of the machine share."""

@@ -1,0 +1,1 @@
+"""The heartbeat: perceive, decide by model or by the rules, act, record."""
