@@ -137,6 +137,42 @@ def status(
     return run_status(settings, os.environ, as_json=as_json, as_line=as_line)
 
 
+@console.command(epilog=_examples("timmy-tui tick", "timmy-tui tick --wait", "timmy-tui tick --wait --json | jq .tick"))
+@click.option("--wait", is_flag=True, help="Until the tick is there, and print it.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@_late_flags
+@click.pass_context
+def tick(context: click.Context, wait: bool, as_json: bool, late_config: str | None, late_ascii: bool) -> int:
+    """Run the heartbeat now: the worker takes the tick from the queue.
+
+    Exits with 0 when the tick is queued (with --wait: done), with 1 when it failed, was lost, took too long, or no
+    worker runs.
+    """
+    from timmy_tui.commands.tick import run_tick
+
+    settings = _flags(context, late_config, late_ascii).settings()
+    return run_tick(settings, os.environ, wait=wait, as_json=as_json)
+
+
+@console.command(
+    epilog=_examples(
+        "timmy-tui worker",
+        "systemctl --user enable --now timmy-worker     (with contrib/systemd/timmy-worker.service)",
+    )
+)
+@click.option("--until-stdin-closes", "bound", is_flag=True, hidden=True)
+@_late_flags
+@click.pass_context
+def worker(context: click.Context, bound: bool, late_config: str | None, late_ascii: bool) -> int:
+    """Run the heartbeat every few minutes, and at once when asked to, in the foreground.
+
+    ctrl+c or SIGTERM ends it after the tick that runs; a second one does not wait. One worker per TIMMY_HOME.
+    """
+    from timmy_tui.commands.worker import run_here
+
+    return run_here(_flags(context, late_config, late_ascii).settings(), os.environ, bound=bound)
+
+
 @console.command(epilog=_examples("timmy-tui doctor", "timmy-tui doctor --json"))
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @_late_flags

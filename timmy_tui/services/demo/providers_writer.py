@@ -159,7 +159,9 @@ class ProvidersLedger:
     def _store(self, figures: Figures, at: float) -> None:
         average_ms = figures.latency_sum_ms / figures.successes if figures.successes else None
         self._connection.execute(
-            "INSERT OR REPLACE INTO provider_metrics VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO provider_metrics (provider_name, total_requests, successful_requests,"
+            " failed_requests, avg_latency_ms, last_error_time, circuit_state, updated_at, last_error, opened_at,"
+            " next_try_at, consecutive_failures, latency_buckets) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 figures.name,
                 figures.successes + figures.failures,

@@ -132,7 +132,7 @@ def read_provider_metrics(path: Path) -> MetricsView:
             ).fetchall()
     except sqlite3.Error as error:
         return MetricsView(note=None if _missing(path) else f"no metrics: {_told(path, error)}")
-    found = (_metrics(dict(zip(columns, row, strict=True))) for row in rows)
+    found = (metrics_of_row(dict(zip(columns, row, strict=True))) for row in rows)
     return MetricsView(tuple(row for row in found if row is not None))
 
 
@@ -204,7 +204,8 @@ def _known_columns(connection: sqlite3.Connection, table: str, known: Sequence[s
     return [column for column in known if column in present]
 
 
-def _metrics(row: Mapping[str, object]) -> ProviderMetrics | None:
+def metrics_of_row(row: Mapping[str, object]) -> ProviderMetrics | None:
+    """One row of the table by its columns' names, any of which may be missing; None without a name."""
     name = row["provider_name"]
     if not isinstance(name, str) or not name:
         return None

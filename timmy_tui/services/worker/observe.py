@@ -116,7 +116,7 @@ class WorkerObserver:
         except WorkerError as error:
             return None, "", error.message
         try:
-            return read_queue(address), address.shown, None
+            return read_queue(address, self._host), address.shown, None
         except QueueUnreadable as error:
             return None, address.shown, str(error)
 

@@ -9,10 +9,10 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import msgspec
@@ -22,6 +22,9 @@ from timmy_tui.config import Settings, expand_env
 from timmy_tui.services.reading import SourceError
 from timmy_tui.services.worker.records import BEAT_PREFIX, Beat
 from timmy_tui.text import clean, clean_error
+
+if TYPE_CHECKING:
+    import redis
 
 ACCEPTED = "sqlite, sqlite:///absolute/path, redis://host:port/db, rediss://…, unix:///path/to/socket"
 """The forms of ``queue.url``."""
@@ -62,6 +65,10 @@ class QueueAddress(Struct, frozen=True):
         """The name in Redis keys: Huey drops what is no letter, digit or underscore (facts/huey.md §1)."""
         return re.sub(r"[^A-Za-z0-9_]", "", self.name)
 
+    def host_key(self, host: str) -> str:
+        """The Redis list of the tasks that only the worker of ``host`` takes."""
+        return f"huey.redis.{self.redis_name}@{host}"
+
 
 class QueueView(Struct, frozen=True):
     """What a queue holds."""
@@ -85,7 +92,7 @@ def parse_queue(settings: Settings, env: Mapping[str, str] | None = None) -> Que
         return QueueAddress("sqlite", config.name, path, None, clean(str(path)))
     try:
         url = urlsplit(text)
-        if url.scheme == "sqlite":
+        if text.startswith("sqlite://"):
             return _sqlite_address(url, config.name)
         if url.scheme in ("redis", "rediss", "unix"):
             return _redis_address(url, text, config.name)
@@ -118,28 +125,55 @@ def _redis_address(url: SplitResult, text: str, name: str) -> QueueAddress:
     return QueueAddress("redis", name, None, text, clean(shown))
 
 
-def read_queue(address: QueueAddress) -> QueueView:
-    """Count the waiting tasks and read the beats; may block for seconds. Raises :class:`QueueUnreadable`."""
-    return _read_sqlite(address) if address.kind == "sqlite" else _read_redis(address)
+def read_queue(address: QueueAddress, host: str = "") -> QueueView:
+    """Count the waiting tasks and read the beats; may block for seconds. Raises :class:`QueueUnreadable`.
+
+    With ``host`` the tasks that only that host's worker takes count as well.
+    """
+    return _read_sqlite(address) if address.kind == "sqlite" else _read_redis(address, host)
 
 
-def _read_sqlite(address: QueueAddress) -> QueueView:
+def read_value(address: QueueAddress, key: str) -> bytes | None:
+    """The raw value of one key of the queue, left where it is. Raises :class:`QueueUnreadable`."""
+    if address.kind == "redis":
+        with _redis(address) as client:
+            value = client.hget(f"huey.results.{address.redis_name}", key)
+            return value if isinstance(value, bytes) else None
+    with _sqlite(address) as connection:
+        row = (
+            connection
+            and connection.execute("SELECT value FROM kv WHERE queue = ? AND key = ?", (address.name, key)).fetchone()
+        )
+    return bytes(row[0]) if row and isinstance(row[0], bytes) else None
+
+
+@contextmanager
+def _sqlite(address: QueueAddress) -> Iterator[sqlite3.Connection | None]:
+    """A read-only connection; None when no task was ever queued."""
     path = address.path or Path()
     try:
         if not path.exists() or path.stat().st_size == 0:
-            return QueueView(0, ())  # no task was ever queued
+            yield None
+            return
         uri = f"file:{quote(os.fsencode(path))}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=QUEUE_TIMEOUT_S)) as connection:
             connection.text_factory = lambda raw: raw.decode(errors="replace")
-            (pending,) = connection.execute("SELECT count(*) FROM task WHERE queue = ?", (address.name,)).fetchone()
-            rows = connection.execute(
-                "SELECT value FROM kv WHERE queue = ? AND key >= ? AND key < ? AND length(value) <= ? LIMIT ?",
-                (address.name, BEAT_PREFIX, _after(BEAT_PREFIX), BEAT_MAX_BYTES, BEATS_LIMIT),
-            ).fetchall()
+            yield connection
     except sqlite3.Error as error:
         raise QueueUnreadable(_told(path, error)) from None
     except OSError as error:
         raise QueueUnreadable(f"{clean(path.name)}: {clean_error(error.strerror or error)}") from None
+
+
+def _read_sqlite(address: QueueAddress) -> QueueView:
+    with _sqlite(address) as connection:
+        if connection is None:
+            return QueueView(0, ())
+        (pending,) = connection.execute("SELECT count(*) FROM task WHERE queue = ?", (address.name,)).fetchone()
+        rows = connection.execute(
+            "SELECT value FROM kv WHERE queue = ? AND key >= ? AND key < ? AND length(value) <= ? LIMIT ?",
+            (address.name, BEAT_PREFIX, _after(BEAT_PREFIX), BEAT_MAX_BYTES, BEATS_LIMIT),
+        ).fetchall()
     return QueueView(pending, _beats(value for (value,) in rows))
 
 
@@ -160,14 +194,14 @@ def _told(path: Path, error: sqlite3.Error) -> str:
     return f"{name}: {clean_error(message)}"
 
 
-def _read_redis(address: QueueAddress) -> QueueView:
+@contextmanager
+def _redis(address: QueueAddress) -> Iterator[redis.Redis]:
     try:
         import redis
         from redis.backoff import NoBackoff
         from redis.retry import Retry
     except ImportError:
         raise QueueUnreadable("the redis package is missing; install timmy-tui[redis]") from None
-    beats: list[object] = []
     try:
         with closing(
             redis.Redis.from_url(
@@ -177,16 +211,7 @@ def _read_redis(address: QueueAddress) -> QueueView:
                 retry=Retry(NoBackoff(), 0),
             )
         ) as client:
-            pending: int = client.llen(f"huey.redis.{address.redis_name}")
-            cursor, deadline = 0, time.monotonic() + QUEUE_TIMEOUT_S
-            for _ in range(REDIS_SCAN_ROUNDS):
-                cursor, found = client.hscan(
-                    f"huey.results.{address.redis_name}", cursor, match=f"{BEAT_PREFIX}*", count=1_000
-                )
-                if isinstance(found, dict):
-                    beats += [value for value in found.values() if len(value) <= BEAT_MAX_BYTES]
-                if not cursor or time.monotonic() > deadline:
-                    break
+            yield client
     except redis.exceptions.TimeoutError:
         raise QueueUnreadable(f"no answer from {address.shown} within {QUEUE_TIMEOUT_S:g} s") from None
     except redis.exceptions.AuthenticationError:
@@ -195,6 +220,23 @@ def _read_redis(address: QueueAddress) -> QueueView:
         if "refused" in str(error):
             raise QueueUnreadable(f"nothing listens at {address.shown}; is redis-server running?") from None
         raise QueueUnreadable(f"{address.shown}: {clean_error(error)}") from None
+
+
+def _read_redis(address: QueueAddress, host: str) -> QueueView:
+    beats: list[object] = []
+    with _redis(address) as client:
+        pending: int = client.llen(f"huey.redis.{address.redis_name}")
+        if host:
+            pending += client.llen(address.host_key(host))
+        cursor, deadline = 0, time.monotonic() + QUEUE_TIMEOUT_S
+        for _ in range(REDIS_SCAN_ROUNDS):
+            cursor, found = client.hscan(
+                f"huey.results.{address.redis_name}", cursor, match=f"{BEAT_PREFIX}*", count=1_000
+            )
+            if isinstance(found, dict):
+                beats += [value for value in found.values() if len(value) <= BEAT_MAX_BYTES]
+            if not cursor or time.monotonic() > deadline:
+                break
     return QueueView(pending, _beats(beats))
 
 

@@ -1,0 +1,121 @@
+"""``timmy-tui tick``: ask for a tick, and wait for it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from timmy_tui.commands.output import say, stdout_now
+from timmy_tui.config import Settings
+from timmy_tui.services.worker.records import TickProgress, TickRequest
+from timmy_tui.text import clean, clean_tree, duration_text
+
+LOOK_EVERY_S = 0.1
+TICK_KEPT_FILES = 2
+"""Day files in which a tick that is just done may be: it may have begun before midnight."""
+
+
+def run_tick(
+    settings: Settings,
+    env: Mapping[str, str],
+    *,
+    wait: bool,
+    as_json: bool,
+    clock: Callable[[], float] = time.time,
+    pause: Callable[[float], None] = time.sleep,
+) -> int:
+    """Ask for a tick, and return 0 done or queued, 1 for whatever is no tick.
+
+    Raises :class:`~timmy_tui.services.worker.queue.WorkerError`.
+    """
+    from timmy_tui.services.worker.enqueue import request_tick
+    from timmy_tui.services.worker.follow import NO_WORKER, follow
+
+    request = request_tick(settings, env, clock)
+    progress = follow(settings, request, clock, env=env)
+    if wait:
+        progress = _waited(lambda: follow(settings, request, clock, env=env), settings, clock, pause)
+    elif progress.state == "queued" and progress.reason == NO_WORKER:
+        progress = replace(progress, state="no_worker")
+    if as_json:
+        say(json.dumps(_document(settings, request, progress), indent=2))
+    elif progress.state == "done":
+        say(_picture(settings, progress, stdout_now(settings, env).columns))
+    elif progress.ended:
+        sys.stderr.write(f"timmy-tui: {progress.reason or progress.state}\n")
+    else:
+        say(f"{'already ' if request.already else ''}{progress.state}: {request.id}")
+    return 0 if progress.state == "done" or not progress.ended else 1
+
+
+def _waited(
+    look: Callable[[], TickProgress], settings: Settings, clock: Callable[[], float], pause: Callable[[float], None]
+) -> TickProgress:
+    """The end of a request; of one that was under way before, with a deadline that begins now."""
+    until = clock() + settings.config.heartbeat.timeout_s
+    progress = look()
+    while not progress.ended or (progress.state == "timed_out" and clock() < until):
+        pause(LOOK_EVERY_S)
+        progress = look()
+    return progress
+
+
+def _document(settings: Settings, request: TickRequest, progress: TickProgress) -> dict[str, object]:
+    tick = None if progress.tick_id is None else _line_of(settings.heartbeat_dir, progress.tick_id)
+    return {
+        "request": request.id,
+        "already": request.already,
+        "state": progress.state,
+        "reason": progress.reason,
+        "elapsed_s": round(progress.elapsed_s, 3),
+        "host": progress.host,
+        "tick_id": progress.tick_id,
+        "tick": tick,
+    }
+
+
+def _picture(settings: Settings, progress: TickProgress, columns: int) -> str:
+    """The tick as a few rows."""
+    tick_id = progress.tick_id or "?"
+    line = _line_of(settings.heartbeat_dir, tick_id)
+    if line is None:
+        where = f" on {progress.host}" if progress.host else ""
+        return f"{tick_id}  done{where}; its log is there"
+    tick = clean_tree(line)
+    facts = tick if isinstance(tick, dict) else {}
+    decision = facts.get("decision")
+    decided = decision if isinstance(decision, dict) else {}
+    duration_ms = facts.get("duration_ms")
+    took = duration_text(duration_ms if isinstance(duration_ms, int | float) else None)
+    by = facts.get("model") or facts.get("provider") or "rules"
+    rows = [f"{tick_id}  {decided.get('severity', 'unknown')}  {by}  {took}"]
+    rows += textwrap.wrap(str(decided.get("reasoning", "")), max(20, columns - 2))[:12]
+    actions = decided.get("actions")
+    rows += [clean(str(action)) for action in actions[:12]] if isinstance(actions, list) else []
+    return "\n  ".join(rows)
+
+
+def _line_of(folder: Path, tick_id: str) -> dict[str, object] | None:
+    """A tick's record by its id, from the newest files of the log."""
+    from timmy_tui.services.ticks.backwards import end_of_lines, lines_backwards
+    from timmy_tui.services.ticks.errors import TickLogError
+    from timmy_tui.services.ticks.folder import TickFolder
+    from timmy_tui.services.ticks.parse import BadLine, decode_tree
+
+    try:
+        names = TickFolder(folder).names()
+    except TickLogError:
+        return None
+    for name in reversed([name for name in names if name.endswith(".jsonl")][-TICK_KEPT_FILES:]):
+        with (folder / name).open("rb") as file:
+            for line in lines_backwards(file.fileno(), end_of_lines(file.fileno())):
+                tree = decode_tree(line.data)
+                if not isinstance(tree, BadLine) and tree.get("tick_id") == tick_id:
+                    return tree
+    return None

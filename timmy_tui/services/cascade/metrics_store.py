@@ -1,0 +1,202 @@
+"""Circuits and figures of the providers in ``timmy.db``, one row each, shared by every process of the machine.
+
+Every operation is one ``BEGIN IMMEDIATE`` transaction, and the clock is read inside it: two processes can neither
+take the same trial slot nor lose a count. The calls block for as long as SQLite does; run them in a thread.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from timmy_tui.config import CircuitConfig
+from timmy_tui.services.cascade import circuit
+from timmy_tui.services.cascade.circuit import NOT_ITS_FAULT, CircuitState, Lease, Permit, Refusal
+from timmy_tui.services.cascade.records import CallProblem
+from timmy_tui.services.database import columns_of, reading, transaction
+from timmy_tui.services.events import append_event
+from timmy_tui.services.providers.metrics import (
+    BUCKET_COUNT,
+    ProviderMetrics,
+    bucket_index,
+    metrics_of_row,
+)
+from timmy_tui.text import Json, clean_error, span_text
+
+LEASE_S = 180.0
+"""How long a trial may hold its slot when the caller does not say: longer than a tick's deadline."""
+
+Value = str | float | int | None
+
+
+class MetricsStore:
+    """See the module's text. Making it opens nothing. Everything raises
+    :class:`~timmy_tui.services.database.DatabaseError` and nothing else."""
+
+    def __init__(self, path: Path, config: CircuitConfig, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._config = config
+        self._clock = clock
+
+    def acquire(self, provider: str, *, lease_s: float = LEASE_S) -> Permit | Refusal:
+        """Ask for a call. A permit must be settled by :meth:`succeeded`, :meth:`failed` or :meth:`released`.
+
+        A trial's slot is taken with the permit, and is free again after ``lease_s`` if its holder dies.
+        """
+        with transaction(self._path) as connection:
+            now = self._clock()
+            state = self._state(_row(connection, provider))
+            answer = circuit.allowed(state, now, self._config)
+            if isinstance(answer, Refusal):
+                return answer
+            permit = replace(answer, provider=provider, token=uuid.uuid4().hex)
+            _store(connection, provider, state, circuit.entered(state, permit, now, lease_s), now)
+            return permit
+
+    def succeeded(self, permit: Permit, latency_ms: float) -> CircuitState:
+        """Count an accepted answer that took ``latency_ms``."""
+        with transaction(self._path) as connection:
+            now = self._clock()
+            found = _row(connection, permit.provider)
+            row, state = found.metrics, self._state(found)
+            after = circuit.succeeded(state, permit)
+            known_ms = row.avg_latency_ms if row.avg_latency_ms is not None and row.successes else 0.0
+            buckets = list(row.latency_buckets) or [0] * BUCKET_COUNT
+            buckets[bucket_index(latency_ms)] += 1
+            counted: dict[str, Value] = {
+                "total_requests": row.requests + 1,
+                "successful_requests": row.successes + 1,
+                "avg_latency_ms": known_ms + (latency_ms - known_ms) / (row.successes + 1),
+                "latency_buckets": msgspec.json.encode(buckets).decode(),
+            }
+            _store(connection, permit.provider, state, after, now, counted)
+            return after
+
+    def failed(self, permit: Permit, problem: CallProblem, message: str) -> CircuitState:
+        """Count a failure; one that is not the provider's fault only frees the slot."""
+        if problem in NOT_ITS_FAULT:
+            return self.released(permit)
+        said = clean_error(message)
+        with transaction(self._path) as connection:
+            now = self._clock()
+            found = _row(connection, permit.provider)
+            row, state = found.metrics, self._state(found)
+            after = circuit.failed(state, permit, problem, now, self._config)
+            counted: dict[str, Value] = {
+                "total_requests": row.requests + 1,
+                "failed_requests": row.failures + 1,
+                "last_error": said,
+                "last_error_time": now,
+            }
+            details: Json = {"provider": permit.provider, "error": said, "problem": problem}
+            append_event(connection, "provider.failed", permit.provider, data=details, now=now)
+            _store(connection, permit.provider, state, after, now, counted, said)
+            return after
+
+    def released(self, permit: Permit) -> CircuitState:
+        """Settle a permit whose call says nothing about the provider: cancelled, or never made."""
+        with transaction(self._path) as connection:
+            now = self._clock()
+            state = self._state(_row(connection, permit.provider))
+            after = circuit.released(state, permit)
+            _store(connection, permit.provider, state, after, now)
+            return after
+
+    def circuit_of(self, provider: str) -> CircuitState:
+        """The provider's circuit as it is stored; closed for one that has no row."""
+        with reading(self._path) as connection:
+            if connection is None or "provider_name" not in columns_of(connection, "provider_metrics"):
+                return CircuitState()
+            return self._state(_row(connection, provider))
+
+    def _state(self, row: _Row) -> CircuitState:
+        """The circuit in a row. What another stack's row does not tell is taken from the times that it has."""
+        metrics = row.metrics
+        if metrics.circuit != "open":
+            return CircuitState(metrics.circuit, metrics.consecutive_failures, metrics.opened_at, None, row.leases)
+        opened_at = metrics.opened_at or metrics.last_error_at or metrics.updated_at
+        next_try_at = metrics.next_try_at
+        if next_try_at is None and opened_at is not None:
+            next_try_at = opened_at + self._config.recovery_timeout
+        return CircuitState("open", metrics.consecutive_failures, opened_at, next_try_at)
+
+
+class _Row(Struct, frozen=True):
+    """What is stored of one provider."""
+
+    metrics: ProviderMetrics
+    leases: tuple[Lease, ...]
+
+
+def _row(connection: sqlite3.Connection, provider: str) -> _Row:
+    cursor = connection.execute("SELECT * FROM provider_metrics WHERE provider_name = ?", (provider,))
+    values = cursor.fetchone()
+    row = dict(zip((column[0] for column in cursor.description), values, strict=True)) if values else {}
+    metrics = metrics_of_row(row) if row else None
+    return _Row(metrics or ProviderMetrics(provider), _leases(row.get("half_open_leases")))
+
+
+def _leases(value: object) -> tuple[Lease, ...]:
+    if not isinstance(value, str):
+        return ()
+    try:
+        return msgspec.json.decode(value, type=tuple[Lease, ...])
+    except (msgspec.MsgspecError, RecursionError):
+        return ()
+
+
+def _store(
+    connection: sqlite3.Connection,
+    provider: str,
+    before: CircuitState,
+    after: CircuitState,
+    now: float,
+    counted: Mapping[str, Value] = {},
+    error: str = "",
+) -> None:
+    """Store what changed, and tell a transition in the event log."""
+    if before == after and not counted:
+        return
+    columns: dict[str, Value] = {
+        **counted,
+        "circuit_state": after.circuit,
+        "consecutive_failures": after.consecutive_failures,
+        "opened_at": after.opened_at,
+        "next_try_at": after.next_try_at,
+        "half_open_leases": msgspec.json.encode(after.leases).decode() if after.leases else None,
+        "updated_at": now,
+    }
+    # Another stack's table may have neither defaults nor the unique key that an upsert needs.
+    connection.execute(
+        "INSERT INTO provider_metrics (provider_name, total_requests, successful_requests, failed_requests)"
+        " SELECT :name, 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM provider_metrics WHERE provider_name = :name)",
+        {"name": provider},
+    )
+    connection.execute(
+        f"UPDATE provider_metrics SET {', '.join(f'{column} = ?' for column in columns)} WHERE provider_name = ?",
+        (*columns.values(), provider),
+    )
+    if before.circuit != after.circuit:
+        kind, message = _transition(before, after, error)
+        details: Json = {"provider": provider, "message": message}
+        append_event(connection, kind, provider, data=details, now=now)
+
+
+def _transition(before: CircuitState, after: CircuitState, error: str) -> tuple[str, str]:
+    """The event of a transition: its type, and what it says."""
+    if after.circuit == "closed":
+        return "circuit.closed", "answers again"
+    if after.circuit == "half_open":
+        return "circuit.half_opened", "a trial call"
+    failures = after.consecutive_failures
+    counted = "at the first failure" if failures == 1 else f"{failures} failures in a row"
+    how = "the trial failed" if before.circuit == "half_open" else counted
+    wait_s = (after.next_try_at or 0.0) - (after.opened_at or 0.0)
+    return "circuit.opened", f"{how}: {error}; next try in {span_text(wait_s)}"

@@ -1,0 +1,159 @@
+"""Ollama's own ``/api/chat``: the schema enforced, thinking split off, the loaded runner left as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from timmy_tui.config import ProviderConfig
+from timmy_tui.services.cascade.providers.http import JsonCaller, Object, name_of, object_of, text_of
+from timmy_tui.services.cascade.records import CallError, Completion, CompletionRequest
+from timmy_tui.services.ollama.decode import DecodeError, installed_models, loaded_models, whole_number
+from timmy_tui.services.ollama.records import InstalledModel, LoadedModel
+from timmy_tui.services.ollama.rules import is_cloud_name, match_installed
+from timmy_tui.services.providers.found import Target
+from timmy_tui.text import clean
+
+_NS_PER_MS = 1e6
+_PS_TIMEOUT_S = 3.0
+
+
+class OllamaProvider:
+    """One Ollama server. Keeps its connections; :meth:`complete` may run several times at once."""
+
+    def __init__(self, target: Target, config: ProviderConfig, *, clock: Callable[[], float] = time.time) -> None:
+        self._caller = JsonCaller(target, config, _bearer(target))
+        self._configured = config.default_model
+        self._clock = clock
+
+    @property
+    def name(self) -> str:
+        """Its name in the cascade."""
+        return self._caller.name
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        """One completion by the model asked for, else the configured, else the loaded, else the first installed one.
+
+        Sends neither ``keep_alive`` nor an option that would make the server load the model anew
+        (facts/ollama.md §3). A local-only call never goes to a stub of a cloud model, whatever its name.
+        """
+        self._caller.check(request)
+        until = asyncio.get_running_loop().time() + request.timeout_s
+        model = await self._model(request, until)
+        payload: Object = {
+            "model": model,
+            "messages": [{"role": "user", "content": request.prompt}],
+            "stream": False,
+        }
+        if request.schema is not None:
+            payload["format"] = request.schema
+        if request.seed is not None:
+            payload["options"] = {"seed": request.seed}  # of the sampler, not of the loader
+        started = time.perf_counter()
+        try:
+            answer = await self._caller.post("/api/chat", payload, until)
+        except CallError as error:
+            if error.problem == "not_found":
+                raise CallError("not_found", error.message, f"ollama pull {clean(model, limit=80)}") from None
+            if "does not support chat" in error.message:
+                raise CallError("not_configured", error.message, "Name a model that answers in text") from None
+            raise
+        duration_ms = (time.perf_counter() - started) * 1000
+        if request.local_only and (answer.get("remote_host") or answer.get("remote_model")):
+            raise CallError("not_local", f"{clean(model)} was answered by a cloud model")
+        return self._completion(model, answer, duration_ms)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._caller.aclose()
+
+    def _completion(self, model: str, answer: Object, duration_ms: float) -> Completion:
+        message = object_of(answer, "message")
+        text = text_of(message, "content") or ""
+        done_reason = name_of(answer, "done_reason")
+        if not text.strip():
+            why = "only reasoning, no answer" if text_of(message, "thinking") else "an answer without text"
+            cut = "; it was cut at its length limit" if done_reason == "length" else ""
+            raise CallError("empty", why + cut)
+        return Completion(
+            text=text,
+            provider=self.name,
+            model=name_of(answer, "model") or clean(model),
+            duration_ms=duration_ms,
+            tokens_in=whole_number(answer.get("prompt_eval_count")),
+            tokens_out=whole_number(answer.get("eval_count")),
+            load_ms=_milliseconds(answer, "load_duration"),
+            eval_ms=_milliseconds(answer, "eval_duration"),
+            done_reason=done_reason,
+        )
+
+    async def _model(self, request: CompletionRequest, until: float) -> str:
+        """The model to ask, after a look at what is installed where that decides."""
+        wanted = request.model or self._configured
+        if wanted is not None and not request.local_only:
+            return wanted
+        if wanted is not None and is_cloud_name(wanted):
+            raise _cloud(wanted)
+        installed = await self._installed(until)
+        if wanted is not None:
+            found = next((model for model in installed if _same_name(model.name, wanted)), None)
+            if found is None:
+                raise CallError("not_found", f"{clean(wanted)} is not installed", f"ollama pull {clean(wanted)}")
+            if found.remote:
+                raise _cloud(wanted)
+            return wanted
+        usable = [model for model in installed if _answers(model) and not (request.local_only and _leaves(model))]
+        loaded = (match_installed(model, usable) for model in await self._loaded(until))
+        chosen = next((model for model in loaded if model is not None), None) or next(iter(usable), None)
+        if chosen is None:
+            raise CallError("not_configured", "no model that could answer is installed", "ollama pull qwen3:8b")
+        return chosen.name
+
+    async def _installed(self, until: float) -> tuple[InstalledModel, ...]:
+        body = await self._caller.fetch("/api/tags", until)
+        try:
+            return installed_models(body)
+        except DecodeError as error:
+            raise CallError("server", f"answers /api/tags with {clean(str(error))}") from None
+
+    async def _loaded(self, until: float) -> tuple[LoadedModel, ...]:
+        """What is in memory; nothing where the server does not say soon: its locks can hold the list for long."""
+        soon = min(until, asyncio.get_running_loop().time() + _PS_TIMEOUT_S)
+        try:
+            return loaded_models(await self._caller.fetch("/api/ps", soon), self._clock())
+        except (CallError, DecodeError):
+            return ()
+
+
+def _bearer(target: Target) -> dict[str, str]:
+    return {"Authorization": f"Bearer {target.key}"} if target.key else {}
+
+
+def _cloud(name: str) -> CallError:
+    return CallError(
+        "not_local",
+        f"not asked: {clean(name)} runs in Ollama's cloud, and the call is local-only",
+        "Choose a local model",
+    )
+
+
+def _same_name(installed: str, wanted: str) -> bool:
+    return installed.casefold() in (wanted.casefold(), f"{wanted}:latest".casefold())
+
+
+def _leaves(model: InstalledModel) -> bool:
+    return model.remote or is_cloud_name(model.name)
+
+
+def _answers(model: InstalledModel) -> bool:
+    """The model completes text. Servers before 0.30 do not say: then anything but an embedder by name or family."""
+    if model.capabilities:
+        return "completion" in model.capabilities
+    return "bert" not in (model.family or "") and "embed" not in model.name
+
+
+def _milliseconds(answer: Object, key: str) -> float | None:
+    """A duration in nanoseconds; left out when 0."""
+    nanoseconds = whole_number(answer.get(key))
+    return None if nanoseconds is None else nanoseconds / _NS_PER_MS

@@ -1,0 +1,138 @@
+"""A model's answer as a decision: found in whatever it wrote around it, and judged strictly."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from timmy_tui.services.cascade.records import CallError
+from timmy_tui.services.heartbeat.json_objects import KeyKinds, find_objects
+from timmy_tui.services.ticks.records import Decision
+from timmy_tui.text import BLOCK_LIMIT, Json, clean
+
+ACTIONS_LIMIT = 20
+"""Actions kept of one decision; one more entry tells how many were left out."""
+
+ACTION_LENGTH = 200
+
+TEXT_LIMIT = 2_000_000
+"""Characters looked at, from the end: the decision is the last thing that an answer says."""
+
+SEVERITIES = ("ok", "warning", "critical")
+
+DECISION_SCHEMA: Json = {
+    "type": "object",
+    "properties": {
+        "actions": {"type": "array", "items": {"type": "string"}},
+        "severity": {"type": "string", "enum": list(SEVERITIES)},
+        "reasoning": {"type": "string"},
+    },
+    "required": ["actions", "severity", "reasoning"],
+    "additionalProperties": False,
+}
+"""The decision as JSON Schema, for servers that hold a model to one (Ollama's ``format``)."""
+
+_SHAPE: KeyKinds = {"actions": "[", "severity": '"', "reasoning": '"'}
+
+# "info" and "normal" are how models and log levels say that nothing is wrong. "error", "high", "unknown" and the rules'
+# own "fallback" say something else than the three words, so they are refused instead of guessed at.
+_SEVERITIES = {
+    "ok": "ok",
+    "okay": "ok",
+    "info": "ok",
+    "normal": "ok",
+    "warn": "warning",
+    "warning": "warning",
+    "crit": "critical",
+    "critical": "critical",
+}
+
+_THINKING = re.compile(r"<(?P<close>/)?\s*(?:think|thinking|thought|reasoning)\s*>", re.IGNORECASE)
+
+
+def parse_decision(text: str) -> Decision:
+    """The last JSON object in ``text`` that has ``actions``, ``severity`` and ``reasoning`` of the right types.
+
+    Fences and prose around it do not matter; an object that stands within the model's thinking is no answer. An
+    object inside another such object, or inside a JSON string, is a part of that one. Severities are normalised to
+    ``ok``, ``warning`` or ``critical``; an action may be a string or an object with a ``name`` or an ``action``.
+    Strings of the result are cleaned. Time grows with the length of ``text``.
+
+    Raises :class:`CallError` ``wrong_shape`` that says what is wrong.
+    """
+    text = text[-TEXT_LIMIT:]
+    found = find_objects(text, _SHAPE)
+    if not found:
+        raise _wrong(_what_is_there(text))
+    start, end = found[-1]
+    if _within_thinking(text, found):
+        raise _wrong("the only decision is a part of the model's thinking")
+    try:
+        tree = json.loads(text[start:end], strict=False)
+    except (ValueError, RecursionError):
+        raise _wrong("the decision is no valid JSON") from None
+    return Decision(
+        severity=_severity(tree.get("severity")),
+        reasoning=_reasoning(tree.get("reasoning")),
+        actions=_actions(tree.get("actions")),
+    )
+
+
+def _what_is_there(text: str) -> str:
+    if not text.strip():
+        return "the answer is empty"
+    if '"severity"' not in text:
+        return "no JSON object with a severity in the answer"
+    return "no complete JSON object with actions, severity and reasoning in the answer"
+
+
+def _within_thinking(text: str, found: tuple[tuple[int, int], ...]) -> bool:
+    """The last object is followed by the end of a thought, or preceded by the start of one that never ends."""
+    start, end = found[-1]
+    if any(mark["close"] for mark in _THINKING.finditer(text, end)):
+        return True
+    inside = iter(found)
+    span = next(inside)
+    thinking = False
+    for mark in _THINKING.finditer(text, 0, start):
+        while span[1] <= mark.start():
+            span = next(inside)
+        if mark.start() < span[0]:  # a tag inside an object is a word of it
+            thinking = not mark["close"]
+    return thinking
+
+
+def _severity(value: object) -> str:
+    if not isinstance(value, str):
+        raise _wrong("severity is no text")
+    known = _SEVERITIES.get(value.strip().lower())
+    if known is None:
+        raise _wrong(f"severity is {clean(value, limit=40)!r}, not ok, warning or critical")
+    return known
+
+
+def _reasoning(value: object) -> str:
+    if not isinstance(value, str):
+        raise _wrong("reasoning is no text")
+    return clean(value.strip(), limit=BLOCK_LIMIT, multiline=True)
+
+
+def _actions(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise _wrong("actions is no list")
+    names = [name for entry in value[:ACTIONS_LIMIT] if (name := _action(entry))]
+    if len(value) > ACTIONS_LIMIT:
+        names.append(f"… {len(value) - ACTIONS_LIMIT} more actions left out")
+    return tuple(names)
+
+
+def _action(entry: object) -> str:
+    if isinstance(entry, dict):
+        entry = next((entry[key] for key in ("name", "action") if isinstance(entry.get(key), str)), None)
+    if not isinstance(entry, str):
+        raise _wrong("an action is neither a text nor an object with a name")
+    return clean(entry.strip(), limit=ACTION_LENGTH)
+
+
+def _wrong(what: str) -> CallError:
+    return CallError("wrong_shape", what)

@@ -1,0 +1,88 @@
+"""Asking for a tick. Everything here blocks: call it in a thread."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping
+
+import msgspec
+from msgspec.structs import replace
+
+from timmy_tui.config import Settings
+from timmy_tui.services.appending import AppendError, write_lock
+from timmy_tui.services.worker.app import TICK_TASK, make_huey, message, queue_errors, send, this_host
+from timmy_tui.services.worker.follow import under_way
+from timmy_tui.services.worker.foreign import end_of_log
+from timmy_tui.services.worker.observe import read_lock
+from timmy_tui.services.worker.queue import WorkerError, parse_queue
+from timmy_tui.services.worker.records import LOCK_NAME, REQUEST_FILE, RequestRecord, TickRequest
+from timmy_tui.services.worker.requests import put_record
+from timmy_tui.text import clean_error
+
+REQUEST_MAX_BYTES = 4_096
+
+
+def request_tick(
+    settings: Settings, env: Mapping[str, str], clock: Callable[[], float] = time.time, *, host: str | None = None
+) -> TickRequest:
+    """Ask for a tick of this machine, or give back the request that is under way (``already``).
+
+    Whoever asks holds the lock of ``tick-request.json``, so that two keys pressed at once are one tick. Raises
+    :class:`WorkerError`.
+    """
+    try:
+        with write_lock(settings.timmy_home / REQUEST_FILE) as descriptor:
+            last = _last_request(descriptor)
+            same = last is not None and last.task == settings.config.heartbeat.task
+            if last is not None and same and under_way(settings, last, clock, env=env, host=host):
+                return replace(last, already=True)
+            request = enqueue_tick(settings, env, clock, host=host)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, msgspec.json.encode(request), 0)
+            return request
+    except AppendError as error:
+        raise WorkerError(error.message, error.hint) from None
+    except OSError as error:
+        raise WorkerError(f"{REQUEST_FILE}: {clean_error(error.strerror or error)}", "timmy-tui doctor") from None
+
+
+def enqueue_tick(
+    settings: Settings, env: Mapping[str, str], clock: Callable[[], float] = time.time, *, host: str | None = None
+) -> TickRequest:
+    """Put a tick into the queue, whatever else waits there. Raises :class:`WorkerError`.
+
+    Where machines share the queue, this machine's worker takes it if there is one, else whichever is free.
+    """
+    task = settings.config.heartbeat.task
+    address = parse_queue(settings, env)
+    if task and address.path is not None and not address.path.exists():
+        raise WorkerError(f"there is no queue at {address.shown}", "start its consumer, or correct queue.url")
+    huey = make_huey(settings, env, host=host)
+    now = clock()
+    try:
+        if task:
+            log_name, log_bytes = end_of_log(settings.heartbeat_dir)
+            send(huey, message(task))
+            return TickRequest(uuid.uuid4().hex, now, task=task, log_name=log_name, log_bytes=log_bytes)
+        record = RequestRecord(uuid.uuid4().hex, "queued", this_host(host), "manual", now, now)
+        put_record(huey, record)
+        own = read_lock(settings.timmy_home / LOCK_NAME).held
+        send(huey, message(TICK_TASK, record.id, record.trigger), host=record.host if own else None)
+        return TickRequest(record.id, now)
+    except queue_errors(huey) as error:
+        raise WorkerError(f"the queue {address.shown}: {clean_error(error)}", "timmy-tui doctor") from None
+    finally:
+        if address.kind == "sqlite":
+            huey.storage.close()
+        else:
+            huey.storage.conn.connection_pool.disconnect()
+
+
+def _last_request(descriptor: int) -> TickRequest | None:
+    """What was asked for last; None when nothing was, or what is there can't be read."""
+    try:
+        return msgspec.json.decode(os.pread(descriptor, REQUEST_MAX_BYTES, 0), type=TickRequest)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None

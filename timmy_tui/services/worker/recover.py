@@ -1,0 +1,102 @@
+"""What a worker does about its predecessors: ticks that they took and never finished are lost, never run again."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from timmy_tui.services.worker.app import TICK_TASK, keyed_values
+from timmy_tui.services.worker.records import BEAT_PREFIX, BEAT_STALE_S, Beat, RequestRecord
+from timmy_tui.services.worker.requests import put_record, records_of
+from timmy_tui.text import clean
+
+if TYPE_CHECKING:
+    from huey import Huey
+
+SETTLED_S = 10.0
+"""A request's record is written before its message: a younger one may still get its own."""
+
+log = logging.getLogger(__name__)
+
+
+def mark_lost(
+    huey: Huey, host: str, *, started_at: float, now: float, tell: Callable[[RequestRecord], None] = lambda record: None
+) -> list[RequestRecord]:
+    """Mark what died with earlier workers of ``host``, and return it. ``started_at``: when this worker began.
+
+    ``tell`` gets each before it is marked, so that none is forgotten when we are killed, too. Dead workers' beats are deleted. Raises what the storage raises.
+    """
+    beats = _beats(huey, host)
+    waiting: frozenset[str] | None = None
+    lost: list[RequestRecord] = []
+    for record in records_of(huey):
+        if record.host != host or record.state not in ("queued", "running"):
+            continue
+        if record.pid is not None:
+            if _is_alive(record, beats, started_at, now):
+                continue
+            moment = "while the tick ran" if record.state == "running" else "before the tick ran"
+            reason = f"worker {record.pid} ended {moment}"
+        else:
+            waiting = _waiting(huey) if waiting is None else waiting
+            if record.id in waiting or now - record.asked_at < SETTLED_S:
+                continue
+            reason = "its worker ended before the tick ran"
+        record = replace(record, state="lost", since=now, error=reason)
+        tell(record)
+        put_record(huey, record)
+        lost.append(record)
+    for pid in beats:
+        if pid != os.getpid() and not _exists(pid):
+            huey.storage.delete_data(f"{BEAT_PREFIX}{host}:{pid}")
+    return lost
+
+
+def _is_alive(record: RequestRecord, beats: dict[int, float], started_at: float, now: float) -> bool:
+    """A pid alone proves nothing: it may be somebody else's by now, or ours."""
+    if record.pid == os.getpid():
+        return record.since >= started_at
+    beat_at = beats.get(record.pid or 0)
+    return beat_at is not None and abs(now - beat_at) <= BEAT_STALE_S and _exists(record.pid or 0)
+
+
+def _beats(huey: Huey, host: str) -> dict[int, float]:
+    """When each process of the host beat last."""
+    found: dict[int, float] = {}
+    for value in keyed_values(huey, f"{BEAT_PREFIX}{host}:").values():
+        try:
+            beat = msgspec.json.decode(value, type=Beat)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue
+        found[beat.pid] = beat.at
+    return found
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _waiting(huey: Huey) -> frozenset[str]:
+    """The requests whose messages are in the queue. They are unpickled, as the worker is about to do anyhow."""
+    ids = set()
+    for data in huey.storage.enqueued_items():
+        try:
+            message = huey.serializer.deserialize(data)
+        except (pickle.UnpicklingError, AttributeError, ImportError, EOFError, LookupError, ValueError, TypeError):
+            log.warning("a message in the queue can't be read: %s", clean(repr(bytes(data)[:40])))
+            continue
+        if message.name == TICK_TASK and message.args:
+            ids.add(str(message.args[0]))
+    return frozenset(ids)
