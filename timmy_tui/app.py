@@ -10,13 +10,14 @@ from pathlib import Path
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding
-from textual.events import AppBlur, AppFocus
+from textual.events import AppBlur, AppFocus, Key
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.signal import Signal
+from textual.widgets import Input
 
 from timmy_tui import themes
-from timmy_tui.config import Settings
+from timmy_tui.config import ConfigError, Settings
 from timmy_tui.glyphs import ASCII, UNICODE
 from timmy_tui.screens.dashboard import DashboardScreen
 from timmy_tui.screens.model_work import ModelWork
@@ -31,6 +32,7 @@ from timmy_tui.terminal import (
     terminal_is_gone,
     tolerate_invalid_input,
 )
+from timmy_tui.text import clean
 from timmy_tui.widgets.pane import View
 
 ACTIVITY_KEPT = 500
@@ -139,6 +141,15 @@ class TimmyApp(App[None]):
         if terminal_is_gone():
             leave_at_once()
 
+    def on_key(self, event: Key) -> None:
+        """A key typed ahead: sent to what had the focus before a line to type in took it.
+
+        Such a line keeps its own letters, so none that comes here was typed into it; none may run a command.
+        """
+        if isinstance(self.focused, Input) and event.is_printable and event.character:
+            self.focused.insert_text_at_cursor(event.character)
+            event.prevent_default()
+
     def on_app_blur(self, _event: AppBlur) -> None:
         """Nobody looks: ask less often."""
         self.monitor.set_slow(True)
@@ -187,9 +198,9 @@ class TimmyApp(App[None]):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = self.save_screenshot(path=str(folder))
         except OSError as error:
-            self.notify(f"No picture: {error.strerror} ({folder})", severity="error", markup=False)
+            self.notify(f"No picture: {error.strerror} ({clean(str(folder))})", severity="error", markup=False)
             return
-        self.notify(f"Saved {Path(path).name} in {folder}", markup=False)
+        self.notify(f"Saved {Path(path).name} in {clean(str(folder))}", markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: every action by name."""
@@ -214,7 +225,7 @@ class TimmyApp(App[None]):
         unknown = sorted(set(keys) - known)
         if unknown:
             self.notify(
-                f"keys: unknown id {', '.join(unknown)}; the help screen lists all ids",
+                f"keys: unknown id {clean(', '.join(unknown))}; the help screen lists all ids",
                 severity="warning",
                 timeout=10,
                 markup=False,
@@ -225,5 +236,8 @@ class TimmyApp(App[None]):
 def run_console(settings: Settings, env: Mapping[str, str] | None = None) -> int:
     """Open the console and return the exit code; a crash is never 0."""
     app = TimmyApp(settings, env=env)
+    if settings.config.theme not in app.available_themes:
+        known = ", ".join((*themes.CYCLE, "…any of Textual's"))
+        raise ConfigError(f"theme: {settings.config.theme!r} is not known; choose one of {known}")
     app.run(mouse=settings.config.mouse)
     return app.return_code or 0

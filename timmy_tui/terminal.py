@@ -24,6 +24,7 @@ _UNSAFE = dict.fromkeys(
     (
         *range(32),
         *range(127, 160),
+        173,
         1564,
         8203,
         8206,

@@ -148,8 +148,9 @@ class Console:
             data = data[os.write(self._master, data) :]
 
     def paste(self, text: str) -> None:
-        """Paste as a terminal with bracketed paste does."""
-        self.press(b"\x1b[200~" + text.encode("utf-8", "surrogatepass") + b"\x1b[201~")
+        """Paste as a terminal with bracketed paste does: it keeps back ESC and its like, and nothing else."""
+        kept = "".join(character for character in text if character >= " " or character in "\t\r\n")
+        self.press(b"\x1b[200~" + kept.encode() + b"\x1b[201~")
 
     def resize(self, columns: int, rows: int) -> None:
         """Give the terminal another size; the kernel tells the process."""

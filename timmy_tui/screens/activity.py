@@ -31,7 +31,6 @@ class ActivityScreen(ConsoleScreen[None]):
 
     def on_mount(self) -> None:
         """Show what has happened so far."""
-        super().on_mount()
         self._show()
 
     def on_snapshot(self, snapshot: Snapshot) -> None:

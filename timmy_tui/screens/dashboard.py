@@ -75,7 +75,6 @@ class DashboardScreen(ConsoleScreen[None]):
 
     def on_mount(self) -> None:
         """Show the empty panes at once; the readings follow."""
-        super().on_mount()
         self._draw(self.console.snapshot, everything=True)
 
     def on_snapshot(self, snapshot: Snapshot) -> None:
@@ -135,7 +134,7 @@ class DashboardScreen(ConsoleScreen[None]):
         zoomed = self.maximized is not None
         if zoomed:
             self.minimize()
-        pane.focus()
+        self.set_focus(pane)
         if zoomed:
             self.maximize(pane, container=False)
 
@@ -284,12 +283,12 @@ class DashboardScreen(ConsoleScreen[None]):
         """Type a filter for the focused pane."""
         pane = self._focused_pane()
         try:
-            self.query_one(FilterLine).focus()
+            self.set_focus(self.query_one(FilterLine))
         except NoMatches:
             self._filtered = pane
             filter_line = FilterLine(f"filter {pane.pane_name.lower()}", pane.filter_text)
             self.mount(filter_line, after=self.activity)
-            filter_line.focus()
+            self.set_focus(filter_line)
 
     @on(Input.Changed, "#filter-line")
     def _filter_changed(self, event: Input.Changed) -> None:
@@ -302,7 +301,7 @@ class DashboardScreen(ConsoleScreen[None]):
         if not event.keep:
             pane.filter_text = ""
         await self.query_one(FilterLine).remove()
-        pane.focus()
+        self.set_focus(pane)
 
     def commands(self) -> Iterable[SystemCommand]:
         """The dashboard's part of the palette."""

@@ -35,7 +35,6 @@ class DocumentScreen(ConsoleScreen[None]):
 
     def on_mount(self) -> None:
         """Fill the screen with what is known."""
-        super().on_mount()
         self.fill()
 
     def fill(self) -> None:
@@ -51,11 +50,11 @@ class DocumentScreen(ConsoleScreen[None]):
     def action_find(self) -> None:
         """Type what to look for."""
         try:
-            self.query_one(FilterLine).focus()
+            self.set_focus(self.query_one(FilterLine))
         except NoMatches:
             line = FilterLine("find in this text (n next, N previous)", self.reader.find_text)
             self.mount(line, before=self.query_one(Footer))
-            line.focus()
+            self.set_focus(line)
 
     @on(Input.Changed, "#filter-line")
     def _find_changed(self, event: Input.Changed) -> None:
@@ -66,4 +65,4 @@ class DocumentScreen(ConsoleScreen[None]):
         if not event.keep:
             self.reader.find("")
         await self.query_one(FilterLine).remove()
-        self.reader.focus()
+        self.set_focus(self.reader)

@@ -42,7 +42,6 @@ class HistoryScreen(ConsoleScreen[None]):
 
     def on_mount(self) -> None:
         """Build the index, or take in what is new."""
-        super().on_mount()
         self._show()
         self._build()
 

@@ -48,16 +48,15 @@ class SearchScreen(ConsoleScreen[None]):
 
     def on_mount(self) -> None:
         """Nothing has been asked for yet."""
-        super().on_mount()
         self._show([line(("Type at least two letters.", "quiet"))])
 
     def action_to_hits(self) -> None:
         """From the line to the hits."""
-        self.hits.focus()
+        self.set_focus(self.hits)
 
     @on(Input.Submitted)
     def _submitted(self) -> None:
-        self.hits.focus()
+        self.set_focus(self.hits)
 
     @on(Input.Changed)
     @work(group="search", exclusive=True, exit_on_error=False, description="search messages")

@@ -98,17 +98,21 @@ class Monitor:
     def _first_snapshot(self) -> Snapshot:
         servers = []
         for config in self.settings.config.ollama:
-            url = self.sources.ollama[config.name].url
+            url = self.sources.ollama[config.shown_name].url
             total = config.vram_total_gb
             servers.append(
                 OllamaServer(
-                    name=clean(config.name, limit=40),
+                    name=config.shown_name,
                     url=clean(url),
                     vram_total_bytes=None if total is None else int(total * 1e9),
                     on_this_host=_is_this_host(url),
                 )
             )
-        return Snapshot(host=clean(platform.node() or "localhost", limit=40), ollama=tuple(servers))
+        return Snapshot(
+            host=clean(platform.node() or "localhost", limit=40),
+            ollama=tuple(servers),
+            heartbeat_enabled=self.settings.config.heartbeat.enabled,
+        )
 
     def _make_pollers(self) -> None:
         intervals, timeouts = self.settings.config.intervals, self.settings.config.timeouts

@@ -18,6 +18,7 @@ ROLES = frozenset(
         "strong",
         "title",
         "frame",
+        "rule",
         "ok",
         "warning",
         "critical",

@@ -172,7 +172,7 @@ def _marked(content: Line, wanted: str) -> Line:
 def heading(text: str, width: int, glyphs: Glyphs) -> Line:
     """A section's title with a rule behind it."""
     rule = glyphs.frame[1] * max(0, width - len(text) - 1)
-    return line((text, "title"), " ", (rule, "frame"))
+    return line((text, "title"), " ", (rule, "rule"))
 
 
 def facts(pairs: Sequence[tuple[str, str]], width: int, *, label_width: int = 0) -> list[Line]:
