@@ -109,7 +109,7 @@ class World:
         home.configure(ollama=servers, keys=keys)
         home.providers(
             {
-                "name": self.one("Pn")[:40],
+                "name": "plain",
                 "type": "openai",
                 "base_url": f"{self.ollama.url}/v1",
                 "priority": 1,
@@ -128,7 +128,7 @@ class World:
 
     def _fill_metrics(self, connection: sqlite3.Connection) -> None:
         at = self.home.now.timestamp()
-        name = "".join(self.one("Pn")[:40])
+        name = "plain"
         connection.execute(
             "INSERT INTO provider_metrics VALUES (?, 9, 1, 8, 12, ?, 'open', ?, ?)", (name, at + 60, at, self.one("Le"))
         )
@@ -148,7 +148,8 @@ class World:
             writer.session(
                 f"s{index}", title=f"Ti{text}", source=f"So{text}", model=f"Hm{text}", started_at=at, ended_at=at + 1
             )
-        top = "top" + self.one("Id")
+        top = "topid"
+        writer.session(self.one("Id"), source=self.one("So"), model=None, started_at=now - 600, ended_at=now - 599)
         writer.session(
             top, title=self.one("Ti"), source=self.one("So"), model=self.one("Hm"), started_at=now - 500,
             ended_at=now - 1, end_reason=self.one("En"), parent_session_id=self.one("Pa"), input_tokens=5,

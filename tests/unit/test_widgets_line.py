@@ -159,7 +159,7 @@ def test_wrap_marks_what_is_beyond_its_limit(text: str, width: int, limit: int) 
     [
         ("all services answer", 12, ["all services", "answer"]),
         ("all services answer", 19, ["all services answer"]),
-        ("  indented text goes on", 12, ["  indented", "text goes on"]),
+        ("  indented text goes on", 12, ["  indented", "  text goes", "  on"]),
         ("a\n\nb", 12, ["a", "", "b"]),
         ("extraordinarily", 6, ["extrao", "rdinar", "ily"]),
         ("漢字漢字漢字", 5, ["漢字", "漢字", "漢字"]),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
-from timmy_tui.glyphs import ASCII, UNICODE
+from timmy_tui.glyphs import ASCII, UNICODE, Glyphs
 from timmy_tui.widgets.line import line, plain, width_of
 from timmy_tui.widgets.table import Cell, bar, row, sparkline
 
@@ -27,8 +28,6 @@ def test_a_row_is_exactly_as_wide_as_asked(name: str, size: str, until: str, wid
 
 @given(st.lists(st.tuples(names, figures), min_size=2, max_size=6), st.integers(24, 120))
 def test_all_rows_of_a_width_have_the_same_columns(rows: list[tuple[str, str]], width: int) -> None:
-    from rich.cells import cell_len
-
     ends = set()
     for name, size in rows:
         text = model_row(name, "11.0 GB", "forever", width)
@@ -75,9 +74,9 @@ def test_a_bar_shows_its_share(share: float, full: int) -> None:
 @pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
 @given(values=st.lists(st.integers(-5, 10**12), max_size=60), width=st.integers(0, 80))
 def test_a_sparkline_fills_its_width_with_its_own_signs(
-    glyphs: object, values: list[int], width: int
+    glyphs: Glyphs, values: list[int], width: int
 ) -> None:
-    levels = glyphs.spark  # type: ignore[attr-defined]
+    levels = glyphs.spark
     content = sparkline(values, width, levels)
     assert width_of(content) == (width if values else 0)
     assert set(plain(content)) <= set(levels)

@@ -23,7 +23,7 @@ class ConsoleScreen(Screen[T], Generic[T]):
         return cast("TimmyApp", self.app)
 
     def on_mount(self) -> None:
-        """Subscribe. Textual calls this beside a subclass's own ``on_mount``: a call to ``super()`` would do it twice."""
+        """Subscribe. Textual calls this beside a subclass's own ``on_mount``; ``super()`` would do it twice."""
         self.console.snapshot_signal.subscribe(self, self.on_snapshot)
         self.console.clock_signal.subscribe(self, self.on_clock)
 

@@ -12,7 +12,7 @@ from timmy_tui.services.reading import Reading
 from timmy_tui.services.ticks.records import HeartbeatReading, Tick, TickHead
 from timmy_tui.text import duration_text, span_text
 from timmy_tui.widgets.line import EMPTY, Line, Span, fitting, line, spread, wrap
-from timmy_tui.widgets.pane import Pane, View, trouble
+from timmy_tui.widgets.pane import Pane, View, not_fresh, trouble
 from timmy_tui.widgets.table import Cell, row
 
 STRIP_S = 86_400.0
@@ -103,13 +103,9 @@ class HeartbeatPane(Pane):
 
     def status_line(self) -> Line:
         glyphs, now, value = self.look.glyphs, self.look.now, self.reading.value
-        match self.reading.state(now):
-            case "waiting":
-                return line((f"{glyphs.off} reading", "quiet"))
-            case "absent":
-                return line((f"{glyphs.off} no ticks yet", "warning"))
-            case "stale":
-                return line((f"{glyphs.stale} {span_text(self.reading.age_s(now) or 0)} old", "warning"))
+        state = not_fresh(self.reading, self.look, Span(f"{glyphs.off} no log", "warning"))
+        if state is not None:
+            return state
         if value is None or value.last is None:
             return line((f"{glyphs.off} no ticks yet", "quiet"))
         every = line((f"every {value.every_s / 60:g} m ", "quiet"))

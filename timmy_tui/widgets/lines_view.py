@@ -62,7 +62,7 @@ class LinesView(Widget):
         super().notify_style_update()
 
     def role_style(self, role: str) -> Style:
-        """The Rich style of a role, as ``styles.tcss`` and the theme have it; ``role!`` is the role under the cursor."""
+        """The Rich style of a role, as ``styles.tcss`` and the theme have it; ``role!`` is it under the cursor."""
         style = self._role_styles.get(role)
         if style is None:
             if role.endswith("!"):

@@ -12,9 +12,9 @@ from timmy_tui.services.ollama.records import InstalledModel, LoadedModel, PullP
 from timmy_tui.services.ollama.rules import expiry, gpu_share, match_installed, processor_text
 from timmy_tui.services.reading import Reading
 from timmy_tui.services.snapshot import OllamaServer
-from timmy_tui.text import bytes_text, context_text, countdown_text, duration_text, percent_text, span_text
-from timmy_tui.widgets.line import EMPTY, Line, joined, line, spread, width_of
-from timmy_tui.widgets.pane import Pane, View, trouble
+from timmy_tui.text import bytes_text, context_text, countdown_text, duration_text, percent_text
+from timmy_tui.widgets.line import EMPTY, Line, Span, joined, line, spread, width_of
+from timmy_tui.widgets.pane import Pane, View, not_fresh, trouble
 from timmy_tui.widgets.table import Cell, bar, row
 
 WIDE = 66
@@ -73,21 +73,14 @@ class ModelsPane(Pane):
         return self._rows.get(key) if key else None
 
     def status_line(self) -> Line:
-        glyphs, now = self.look.glyphs, self.look.now
+        glyphs = self.look.glyphs
         parts = []
         for server in self.servers:
             reading = server.reading
-            match reading.state(now):
-                case "waiting":
-                    state = line((f"{glyphs.off} asking", "quiet"))
-                case "fresh":
-                    latency = reading.value.latency_ms if reading.value else None
-                    state = line((glyphs.ok, "ok"), (f" {duration_text(latency)}", "quiet"))
-                case "stale":
-                    age = span_text(reading.age_s(now) or 0)
-                    state = line((f"{glyphs.stale} {age} old", "warning"))
-                case "absent":
-                    state = line((f"{glyphs.critical} down", "critical"))
+            state = not_fresh(reading, self.look, Span(f"{glyphs.critical} down", "critical"))
+            if state is None:
+                latency_ms = reading.value.latency_ms if reading.value else None
+                state = line((glyphs.ok, "ok"), (f" {duration_text(latency_ms)}", "quiet"))
             parts.append((*line((f"{server.name} ", "quiet")), *state))
         return joined(parts, line(" "))
 

@@ -284,6 +284,20 @@ def _selected(role: str) -> str:
     return role if role in ("bar", "bar-empty", "bar-over") else f"{role}!"
 
 
+def not_fresh(reading: Reading[object], look: View, absent: Span) -> Line | None:
+    """The status of a reading that is not fresh (``absent`` when there is only an error); None when it is."""
+    glyphs = look.glyphs
+    match reading.state(look.now):
+        case "waiting":
+            return line((f"{glyphs.off} reading", "quiet"))
+        case "absent":
+            return (absent,)
+        case "stale":
+            return line((f"{glyphs.stale} {span_text(reading.age_s(look.now) or 0)} old", "warning"))
+        case "fresh":
+            return None
+
+
 def trouble(reading: Reading[object], now: float, width: int, *, absent: str = "critical") -> list[Line]:
     """What a pane says when its source failed: the error, since when, and the line that mends it.
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from timmy_tui.services.providers.records import ProvidersReading, ProviderStatus
 from timmy_tui.services.reading import Reading
-from timmy_tui.text import duration_text, percent_text, span_text, timer_text
-from timmy_tui.widgets.line import EMPTY, Line, crop, fit, joined, line
-from timmy_tui.widgets.pane import Pane, View, clock_of, trouble
+from timmy_tui.text import duration_text, percent_text, timer_text
+from timmy_tui.widgets.line import EMPTY, Line, Span, crop, fit, joined, line
+from timmy_tui.widgets.pane import Pane, View, clock_of, not_fresh, trouble
 from timmy_tui.widgets.table import Cell, row
 
 ROOMY = 5
@@ -35,14 +35,10 @@ class ProvidersPane(Pane):
         return self._by_name().get(key) if key else None
 
     def status_line(self) -> Line:
-        glyphs, now, value = self.look.glyphs, self.look.now, self.reading.value
-        match self.reading.state(now):
-            case "waiting":
-                return line((f"{glyphs.off} asking", "quiet"))
-            case "absent":
-                return line((f"{glyphs.critical} unknown", "critical"))
-            case "stale":
-                return line((f"{glyphs.stale} {span_text(self.reading.age_s(now) or 0)} old", "warning"))
+        value = self.reading.value
+        state = not_fresh(self.reading, self.look, Span(f"{self.look.glyphs.critical} unknown", "critical"))
+        if state is not None:
+            return state
         if value is None:
             return EMPTY
         return line(("cascade" if value.configured else "found here", "quiet"))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from timmy_tui.services.hermes.records import HermesReading, SessionSummary, Tokens
 from timmy_tui.services.reading import Reading
 from timmy_tui.text import count_text, percent_text, span_text
-from timmy_tui.widgets.line import EMPTY, Line, fitting, joined, line, spread, width_of
-from timmy_tui.widgets.pane import Pane, View, trouble
+from timmy_tui.widgets.line import EMPTY, Line, Span, fitting, joined, line, spread, width_of
+from timmy_tui.widgets.pane import Pane, View, not_fresh, trouble
 from timmy_tui.widgets.table import Cell, row, sparkline
 
 STATE_ORDER = {"running": 0, "failed": 1, "idle": 1, "done": 1}
@@ -57,14 +57,10 @@ class SessionsPane(Pane):
         self._keys = (*running, *(session.id for session in shown if session.id not in first))
 
     def status_line(self) -> Line:
-        glyphs, now, value = self.look.glyphs, self.look.now, self.reading.value
-        match self.reading.state(now):
-            case "waiting":
-                return line((f"{glyphs.off} reading", "quiet"))
-            case "absent":
-                return line((f"{glyphs.off} no store", "warning"))
-            case "stale":
-                return line((f"{glyphs.stale} {span_text(self.reading.age_s(now) or 0)} old", "warning"))
+        glyphs, value = self.look.glyphs, self.reading.value
+        state = not_fresh(self.reading, self.look, Span(f"{self.look.glyphs.off} no store", "warning"))
+        if state is not None:
+            return state
         if value is None:
             return EMPTY
         profile = f"{value.profile} {glyphs.dot} " if value.profile else ""

@@ -31,7 +31,7 @@ class Beat(Struct, frozen=True):
 
 
 class WorkerReading(Struct, frozen=True):
-    """The verdict of facts/huey.md §6: lock held and beat fresh = up; held and stale = stuck; fresh only = elsewhere."""
+    """The verdict of facts/huey.md §6: lock held, beat fresh = up; held, stale = stuck; fresh only = elsewhere."""
 
     state: WorkerState
     pid: int | None
