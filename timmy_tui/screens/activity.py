@@ -33,7 +33,7 @@ class ActivityScreen(ConsoleScreen[None]):
         """Show what has happened so far."""
         self._show()
 
-    def on_snapshot(self, snapshot: Snapshot) -> None:
+    def snapshot_changed(self, snapshot: Snapshot) -> None:
         self._show()
 
     def _show(self) -> None:

@@ -24,13 +24,13 @@ class ConsoleScreen(Screen[T], Generic[T]):
 
     def on_mount(self) -> None:
         """Subscribe. Textual calls this beside a subclass's own ``on_mount``; ``super()`` would do it twice."""
-        self.console.snapshot_signal.subscribe(self, self.on_snapshot)
-        self.console.clock_signal.subscribe(self, self.on_clock)
+        self.console.snapshot_signal.subscribe(self, self.snapshot_changed)
+        self.console.clock_signal.subscribe(self, self.clock_ticked)
 
-    def on_snapshot(self, snapshot: Snapshot) -> None:
+    def snapshot_changed(self, snapshot: Snapshot) -> None:
         """A value or an error changed."""
 
-    def on_clock(self, now: float) -> None:
+    def clock_ticked(self, now: float) -> None:
         """A second went by."""
 
 

@@ -77,11 +77,11 @@ class DashboardScreen(ConsoleScreen[None]):
         """Show the empty panes at once; the readings follow."""
         self._draw(self.console.snapshot, everything=True)
 
-    def on_snapshot(self, snapshot: Snapshot) -> None:
+    def snapshot_changed(self, snapshot: Snapshot) -> None:
         self._draw(snapshot, everything=False)
         self._offer_setup(snapshot)
 
-    def on_clock(self, now: float) -> None:
+    def clock_ticked(self, now: float) -> None:
         if self.console.paused:
             self._draw_header()
         else:

@@ -45,7 +45,7 @@ class HistoryScreen(ConsoleScreen[None]):
         self._show()
         self._build()
 
-    def on_snapshot(self, snapshot: Snapshot) -> None:
+    def snapshot_changed(self, snapshot: Snapshot) -> None:
         """New ticks may have come."""
         if self._progress is None:
             self._grow()

@@ -31,11 +31,11 @@ class ProviderScreen(DocumentScreen):
         self._show()
         self._read_events()
 
-    def on_snapshot(self, snapshot: Snapshot) -> None:
+    def snapshot_changed(self, snapshot: Snapshot) -> None:
         self._show()
         self._read_events()
 
-    def on_clock(self, now: float) -> None:
+    def clock_ticked(self, now: float) -> None:
         self._show()
 
     @work(group="events", exclusive=True, exit_on_error=False, description="read a provider's events")
