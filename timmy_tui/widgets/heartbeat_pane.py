@@ -48,6 +48,7 @@ class HeartbeatPane(Pane):
         self._keys: tuple[str, ...] = ()
         self._whole: Tick | None = None
         self._following = True
+        self._counted: tuple[int, int, float, list[TickHead | None]] | None = None
 
     def update(self, reading: Reading[HeartbeatReading], look: View) -> None:
         """Show this reading."""
@@ -59,8 +60,8 @@ class HeartbeatPane(Pane):
             self._heads = {_key(head): head for head in reversed(heads)}
             if self._following:
                 self.cursor_key = None
+            self._filter()
         self.reading, self.look = reading, look
-        self._filter()
         self.redraw()
         self._announce()
 
@@ -182,15 +183,7 @@ class HeartbeatPane(Pane):
         """One cell per stretch of the last 24 h, aligned to the clock so that it does not shimmer."""
         bucket_s = STRIP_S / width
         end = math.ceil(self.look.now / bucket_s) * bucket_s
-        cells: list[TickHead | None] = [None] * width
-        for head in value.recent:
-            if head.at is None:
-                continue
-            index = width - 1 - int((end - head.at) // bucket_s)
-            if 0 <= index < width:
-                there = cells[index]
-                if there is None or WORST[head.severity] >= WORST[there.severity]:
-                    cells[index] = head
+        cells = self._cells(value, width, end)
         selected = self.selected()
         marked = -1
         if selected is not None and selected.at is not None and self.has_focus:
@@ -206,6 +199,23 @@ class HeartbeatPane(Pane):
             else:
                 spans.append(Span(text, role))
         return tuple(spans)
+
+    def _cells(self, value: HeartbeatReading, width: int, end: float) -> list[TickHead | None]:
+        """The worst tick of each stretch; counted anew only when a tick came or the strip moved on by a cell."""
+        if self._counted is not None and self._counted[:3] == (id(value), width, end):
+            return self._counted[3]
+        bucket_s = STRIP_S / width
+        cells: list[TickHead | None] = [None] * width
+        for head in value.recent:
+            if head.at is None:
+                continue
+            index = width - 1 - int((end - head.at) // bucket_s)
+            if 0 <= index < width:
+                there = cells[index]
+                if there is None or WORST[head.severity] >= WORST[there.severity]:
+                    cells[index] = head
+        self._counted = (id(value), width, end, cells)
+        return cells
 
     def _decision(self, head: TickHead, width: int) -> list[Line]:
         glyphs, tick = self.look.glyphs, self._tick_of(head)

@@ -11,7 +11,6 @@ from timmy_tui.widgets.line import EMPTY, Line, Span, fitting, joined, line, spr
 from timmy_tui.widgets.pane import Pane, View, not_fresh, trouble
 from timmy_tui.widgets.table import Cell, row, sparkline
 
-STATE_ORDER = {"running": 0, "failed": 1, "idle": 1, "done": 1}
 WIDE = 70
 
 
@@ -26,18 +25,26 @@ class SessionsPane(Pane):
         self._keys: tuple[str, ...] = ()
         self._by_id: dict[str, SessionSummary] = {}
         self._texts: dict[str, str] = {}
+        self._open: list[SessionSummary] = []
+        self._running: tuple[str, ...] = ()
 
     def update(self, reading: Reading[HermesReading], look: View) -> None:
         """Show this reading."""
-        if reading.value is not self.reading.value:
+        fresh = reading.value is not self.reading.value
+        if fresh:
             sessions = reading.value.sessions if reading.value else ()
             self._by_id = {session.id: session for session in sessions}
+            self._open = [session for session in sessions if session.open_turn]
             self._texts = {
                 session.id: f"{session.title or ''} {session.source} {session.model or ''} {session.id}".casefold()
                 for session in sessions
             }
         self.reading, self.look = reading, look
-        self._order()
+        # Only a session with an open turn changes its state by the mere passing of time.
+        running = tuple(session.id for session in self._open if session.state(look.now) == "running")
+        if fresh or running != self._running:
+            self._running = running
+            self._order()
         self.redraw()
 
     def selected(self) -> SessionSummary | None:
@@ -50,11 +57,10 @@ class SessionsPane(Pane):
         super().watch_filter_text()
 
     def _order(self) -> None:
-        wanted, now = self.filter_text.casefold(), self.look.now
-        shown = [session for key, session in self._by_id.items() if not wanted or wanted in self._texts[key]]
-        running = [session.id for session in shown if session.state(now) == "running"]
-        first = set(running)
-        self._keys = (*running, *(session.id for session in shown if session.id not in first))
+        wanted = self.filter_text.casefold()
+        shown = [key for key in self._by_id if not wanted or wanted in self._texts[key]]
+        first = set(self._running)
+        self._keys = (*(key for key in shown if key in first), *(key for key in shown if key not in first))
 
     def status_line(self) -> Line:
         glyphs, value = self.look.glyphs, self.reading.value
@@ -134,7 +140,8 @@ class SessionsPane(Pane):
 
     def _counts(self, value: HermesReading) -> Line:
         now = self.look.now
-        running, failed = value.count("running", now), value.count("failed", now)
+        running = len(self._running)
+        failed = sum(1 for session in self._open if session.state(now) == "failed")
         total = len(value.sessions)
         dot = line((f" {self.look.glyphs.dot} ", "quiet"))
         return joined(

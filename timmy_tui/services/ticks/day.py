@@ -18,8 +18,8 @@ from timmy_tui.services.ticks.parse import BadLine, parse_head, parse_tick
 from timmy_tui.services.ticks.records import Severity, Tick, TickHead, TickPlace
 from timmy_tui.services.ticks.tailer import Note, Tailer
 
-HEADS_LIMIT = 20_000
-"""Ticks kept of one day; one every five seconds is fewer."""
+HEADS_LIMIT = 1_440
+"""Ticks kept of one day: one a minute. More than a screen can tell apart, and the same cost at any size."""
 
 STRAYS_LIMIT = 20
 """Reading backwards ends after so many ticks in a row that are too old; fewer may be a wrong clock."""
