@@ -26,7 +26,7 @@ class SessionsPane(Pane):
         self._by_id: dict[str, SessionSummary] = {}
         self._texts: dict[str, str] = {}
         self._open: list[SessionSummary] = []
-        self._running: tuple[str, ...] = ()
+        self._running_ids: tuple[str, ...] = ()
 
     def update(self, reading: Reading[HermesReading], look: View) -> None:
         """Show this reading."""
@@ -42,8 +42,8 @@ class SessionsPane(Pane):
         self.reading, self.look = reading, look
         # Only a session with an open turn changes its state by the mere passing of time.
         running = tuple(session.id for session in self._open if session.state(look.now) == "running")
-        if fresh or running != self._running:
-            self._running = running
+        if fresh or running != self._running_ids:
+            self._running_ids = running
             self._order()
         self.redraw()
 
@@ -59,7 +59,7 @@ class SessionsPane(Pane):
     def _order(self) -> None:
         wanted = self.filter_text.casefold()
         shown = [key for key in self._by_id if not wanted or wanted in self._texts[key]]
-        first = set(self._running)
+        first = set(self._running_ids)
         self._keys = (*(key for key in shown if key in first), *(key for key in shown if key not in first))
 
     def status_line(self) -> Line:
@@ -140,7 +140,7 @@ class SessionsPane(Pane):
 
     def _counts(self, value: HermesReading) -> Line:
         now = self.look.now
-        running = len(self._running)
+        running = len(self._running_ids)
         failed = sum(1 for session in self._open if session.state(now) == "failed")
         total = len(value.sessions)
         dot = line((f" {self.look.glyphs.dot} ", "quiet"))
