@@ -23,7 +23,8 @@ NEVER_S = 1.0
 
 def bench_blackhole(quick: bool) -> list[Row]:
     """Ollama and an OpenAI-like server take requests and never answer; all databases are locked."""
-    idle_s, busy_s = [], []
+    pane_s: list[float] = []
+    row_s: list[float] = []
     with ExitStack() as stack:
         url = stack.enter_context(server("hang"))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="timmy-bench-"))
@@ -33,11 +34,11 @@ def bench_blackhole(quick: bool) -> list[Row]:
         terminal = stack.enter_context(Terminal(CONSOLE, home.env()))
         watch([terminal], SETTLE_S)
         terminal.catch_up()
-        rounds = 40 if quick else 120
+        rounds = 24 if quick else 120
         for n in range(rounds):
             # The models pane's own keys stand in the footer only while it has the focus.
             key, here = (b"2", False) if n % 2 == 0 else (b"1", True)
-            busy_s.append(_key_to_paint(terminal, key, _footer_says("unload", here), n))
+            pane_s.append(_key_to_paint(terminal, key, _footer_says(" model ", here), n))
         terminal.write(b"3")
         watch([terminal], 1.0)
         terminal.catch_up()
@@ -47,10 +48,10 @@ def bench_blackhole(quick: bool) -> list[Row]:
             def moved(terminal: Terminal, before: list[str] = before) -> bool:
                 return terminal.text().splitlines()[1:-2] != before
 
-            idle_s.append(_key_to_paint(terminal, b"j" if n % 2 == 0 else b"k", moved, n))
+            row_s.append(_key_to_paint(terminal, b"j" if n % 2 == 0 else b"k", moved, n))
     return [
-        within("black holes: 1, 2 to another pane", percentile(busy_s, 0.95), LIMIT_S, "p95"),
-        within("black holes: j, k to another tick", percentile(idle_s, 0.95), LIMIT_S, "p95"),
+        within("black holes: 1, 2 to another pane", percentile(pane_s, 0.95), LIMIT_S, "p95"),
+        within("black holes: j, k to another tick", percentile(row_s, 0.95), LIMIT_S, "p95"),
     ]
 
 

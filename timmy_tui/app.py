@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual import work
 from textual.app import App, SystemCommand
@@ -22,10 +23,10 @@ from timmy_tui.glyphs import ASCII, UNICODE
 from timmy_tui.screens.dashboard import DashboardScreen
 from timmy_tui.screens.model_work import ModelWork
 from timmy_tui.services.activity import Activity, changes
-from timmy_tui.services.monitor import Monitor
 from timmy_tui.services.snapshot import Snapshot
 from timmy_tui.terminal import (
     NO_CONTROL,
+    PLAIN_SIGNS,
     TERMINAL_CHECK_S,
     end_on_signals,
     leave_at_once,
@@ -34,6 +35,9 @@ from timmy_tui.terminal import (
 )
 from timmy_tui.text import clean
 from timmy_tui.widgets.pane import View
+
+if TYPE_CHECKING:
+    from timmy_tui.services.monitor import Monitor
 
 ACTIVITY_KEPT = 500
 
@@ -73,9 +77,9 @@ class TimmyApp(App[None]):
         self.clock = clock
         self.live = live
         self.env = env
-        self.monitor = monitor or Monitor(settings, env=env, clock=clock)
+        self._monitor = monitor
         self.glyphs = ASCII if settings.config.ascii else UNICODE
-        self.snapshot: Snapshot = self.monitor.snapshot
+        self.snapshot = Snapshot(host="")
         self.activity: deque[Activity] = deque(maxlen=ACTIVITY_KEPT)
         self.paused = False
         self.model_work = ModelWork(self)
@@ -85,6 +89,15 @@ class TimmyApp(App[None]):
             self.register_theme(theme)
         wanted = settings.config.theme
         self.theme = wanted if wanted in self.available_themes else themes.DARK.name
+
+    @property
+    def monitor(self) -> Monitor:
+        """The monitor with its sources, made at its first use: after the first paint."""
+        if self._monitor is None:
+            from timmy_tui.services.monitor import Monitor
+
+            self._monitor = Monitor(self.settings, env=self.env, clock=self.clock)
+        return self._monitor
 
     def get_default_screen(self) -> Screen[None]:
         """The dashboard."""
@@ -96,7 +109,8 @@ class TimmyApp(App[None]):
 
     def get_line_filters(self) -> list[LineFilter]:
         """Textual's filters and the last wall behind them."""
-        return [*super().get_line_filters(), NO_CONTROL]
+        signs = [PLAIN_SIGNS] if self.glyphs is ASCII else []
+        return [*super().get_line_filters(), *signs, NO_CONTROL]
 
     def view(self) -> View:
         """What widgets are drawn with right now."""
@@ -109,9 +123,11 @@ class TimmyApp(App[None]):
         if not self.live:
             return
         end_on_signals(self)
-        self.call_after_refresh(self._start)
 
-    def _start(self) -> None:
+    def on_ready(self) -> None:
+        """The first frame is on the screen: ask the sources."""
+        if not self.live:
+            return
         self.set_interval(1.0, self._tick)
         if not self.is_headless:
             self.set_interval(TERMINAL_CHECK_S, self._check_terminal)

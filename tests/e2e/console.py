@@ -105,7 +105,10 @@ class Console:
     def text(self) -> str:
         """The screen as it is now, one line per row."""
         self._paint()
-        return "\n".join(row.rstrip() for row in self.screen.display)
+        columns = range(self.screen.columns)
+        rows = (self.screen.buffer[y] for y in range(self.screen.lines))
+        # ``screen.display`` says the same and takes many times as long.
+        return "\n".join("".join([row[x].data for x in columns]).rstrip() for row in rows)
 
     @property
     def output(self) -> str:
@@ -189,16 +192,19 @@ class Console:
         """Take in what is there, waiting for it; False when nothing came in time or the terminal is closed."""
         if not self._open:
             return False
-        ready, _, _ = select.select([self._master], [], [], max(0.0, until - time.monotonic()))
-        if not ready:
-            return False
-        try:
-            data = os.read(self._master, 65_536)
-        except OSError:  # EIO: the last process that had it open has ended
-            data = b""
-        self._open = bool(data)
-        self.raw += data
-        return self._open
+        wait_s = max(0.0, until - time.monotonic())
+        took = False
+        while select.select([self._master], [], [], wait_s)[0]:
+            try:
+                data = os.read(self._master, 65_536)
+            except OSError:  # EIO: the last process that had it open has ended
+                data = b""
+            if not data:
+                self._open = False
+                break
+            self.raw += data
+            took, wait_s = True, 0.0
+        return took
 
     def _paint(self) -> None:
         new = bytes(self.raw[self._fed :])

@@ -23,8 +23,8 @@ SAMPLE_NAMES = (
 
 
 def harmless(names: Mapping[str, str]) -> dict[str, str]:
-    """The same names with words instead of attacks."""
-    return {name: f"x{name}" for name in names}
+    """Words instead of attacks; a few are enough to see what Textual writes."""
+    return {name: f"x{name}" for name in list(names)[:24]}
 
 
 class World:
@@ -37,8 +37,7 @@ class World:
     def __init__(self, folder: Path, *, attack: bool) -> None:
         self.names = SHORT if attack else harmless(SHORT)
         self.lines = LINES if attack else harmless(LINES)
-        chosen = [self.lines[name] for name in SAMPLE_NAMES]
-        self.sample = "".join(chosen)
+        self.sample = "".join(LINES[name] if attack else f"x{name}" for name in SAMPLE_NAMES)
         self.attack = attack
         self.ollama = FaultyServer()
         self.broken = FaultyServer()
@@ -72,7 +71,7 @@ class World:
         (self.home.hermes / "active_profile").unlink()
 
     def _fill_servers(self) -> None:
-        first = {"name": self.one("Mo"), "details": {key: self.one("De") for key in _DETAILS}}
+        first = {"name": self.one("Mo")[:24], "details": {key: self.one("De") for key in _DETAILS}}
         rest = [{"name": name, "details": {"quantization_level": name[:9]}} for name in self.all("Mo")]
         cloud = {"name": self.one("Mc"), "remote_model": self.one("Rm"), "remote_host": self.one("Rh")}
         show = {
@@ -88,7 +87,7 @@ class World:
             {
                 **healthy_bodies(),
                 "/api/tags": tags(first, cloud, *rest),
-                "/api/ps": ps({**first, "name": self.one("Mo")}),
+                "/api/ps": ps(first),
                 "/api/show": json.dumps(show),
                 "/api/version": json.dumps({"version": self.one("Ve")}),
                 "/api/generate": error,
@@ -105,8 +104,7 @@ class World:
             {"name": self.one("Sv")[:20], "url": self.ollama.url},
             {"name": "broken", "url": self.broken.url},
         ]
-        keys = {self.one("Ke"): "f9"} if self.attack else {}
-        home.configure(ollama=servers, keys=keys)
+        home.configure(ollama=servers)
         home.providers(
             {
                 "name": "plain",
@@ -136,7 +134,7 @@ class World:
             data = json.dumps({"provider": name, "error": text})
             connection.execute(
                 "INSERT INTO event_log (event_type, source, data, timestamp) VALUES (?, ?, ?, ?)",
-                (f"Et{text}"[:50], name, data, at),
+                (f"Et{text[2:]}"[:50], name, data, at),
             )
         connection.close()
 

@@ -13,19 +13,20 @@ from typing import NamedTuple
 import msgspec
 import pytest
 import snapshot_maker as maker
+from rich.cells import cell_len
 from snapshot_maker import NOW
 
-from timmy_tui.glyphs import ASCII, UNICODE, Glyphs
+from timmy_tui.glyphs import ASCII, PLAIN, UNICODE, Glyphs
 from timmy_tui.services.gpu import GpuDevice, GpuReading
-from timmy_tui.services.hermes.records import Tokens
+from timmy_tui.services.hermes.records import SessionSummary, Tokens
 from timmy_tui.services.ollama.records import PullProgress
 from timmy_tui.services.reading import Reading
 from timmy_tui.services.severity import overall
 from timmy_tui.services.snapshot import OllamaServer, Snapshot
-from timmy_tui.services.ticks.records import Severity
+from timmy_tui.services.ticks.records import Severity, Tick
 from timmy_tui.widgets.header_bar import HeaderBar, HeaderFacts
 from timmy_tui.widgets.heartbeat_pane import HeartbeatPane
-from timmy_tui.widgets.line import Line, plain, width_of
+from timmy_tui.widgets.line import Line, crop, line, plain, width_of
 from timmy_tui.widgets.models_pane import ModelsPane
 from timmy_tui.widgets.pane import Pane, View, border, trouble
 from timmy_tui.widgets.providers_pane import ProvidersPane
@@ -55,7 +56,9 @@ class Case(NamedTuple):
 def models(reading: Reading[object], look: View) -> Pane:
     pane = ModelsPane()
     servers = (OllamaServer("local", maker.URL, reading, vram_total_bytes=24 * GIB),)  # type: ignore[arg-type]
-    pane.update(servers, Reading(), {("local", "a-large-model"): PullProgress("pulling", GIB, 9 * GIB, False)}, {}, look)
+    pane.update(
+        servers, Reading(), {("local", "a-large-model"): PullProgress("pulling", GIB, 9 * GIB, False)}, {}, look
+    )
     return pane
 
 
@@ -77,6 +80,17 @@ def providers(reading: Reading[object], look: View) -> Pane:
     return pane
 
 
+def session(identity: str, **changes: object) -> SessionSummary:
+    """A session of a model without digits in its name."""
+    return maker.session(identity, **{"model": "hermes:large", **changes})
+
+
+def tick(tick_id: str, severity: Severity, at: float) -> Tick:
+    """A tick of the same model."""
+    made = maker.tick(tick_id, severity, at=at)
+    return msgspec.structs.replace(made, head=msgspec.structs.replace(made.head, model="hermes:large"))
+
+
 OLLAMA = maker.ollama(
     (
         maker.loaded("hermes:large", context_length=262_144),
@@ -90,10 +104,10 @@ OLLAMA = maker.ollama(
     ),
 )
 HERMES = maker.hermes(
-    maker.session("running", open_turn=True, ended_at=None, last_activity_at=NOW - 12, started_at=NOW - 192),
-    maker.session("failed", open_turn=True, answered=False, source="cron", tokens=Tokens()),
-    maker.session("titled", title="Find what fills the disk of the build host, and clear it", source="telegram"),
-    maker.session("large", tokens=Tokens(input=48_123_456), last_activity_at=NOW - 80_000),
+    session("running", open_turn=True, ended_at=None, last_activity_at=NOW - 12, started_at=NOW - 192),
+    session("failed", open_turn=True, answered=False, source="cron", tokens=Tokens()),
+    session("titled", title="Find what fills the disk of the build host, and clear it", source="telegram"),
+    session("large", tokens=Tokens(input=48_123_456), last_activity_at=NOW - 80_000),
     by_source=(("heartbeat", 1025), ("telegram", 117), ("cron", 42), ("cli", 11)),
     cost_usd=12_345.67,
     unpriced_sessions=1_234,
@@ -102,7 +116,7 @@ HERMES = maker.hermes(
 )
 HEARTBEAT = maker.heartbeat(
     *(
-        maker.tick(f"20261118_{number:06}", severity, at=NOW - 240 - 600 * (30 - number))
+        tick(f"20261118_{number:06}", severity, at=NOW - 240 - 600 * (30 - number))
         for number, severity in enumerate([*["ok"] * 20, "critical", "warning", "fallback", "unknown", *["ok"] * 7])  # type: ignore[arg-type]
     ),
     bad_lines=12_345,
@@ -145,11 +159,17 @@ def readings(case: Case) -> Iterator[tuple[str, Reading[object]]]:
     yield "waiting", Reading()
 
 
+def rows(pane: Pane, width: int) -> list[Line]:
+    """The first line of every entry."""
+    keys = pane.keys()
+    return [pane.entry(key, width)[0] for key in keys]
+
+
 def body(pane: Pane, width: int, height: int) -> list[Line]:
     """Everything between the borders: the head and every entry, or what stands in their place."""
     keys = pane.keys()
-    entries = [content for key in keys for content in pane.entry(key, width)] if keys else pane.empty(width)
-    return [*pane.head(width, height), *entries]
+    entries = [content for key in keys for content in pane.entry(key, width)]
+    return [*pane.head(width, height), *(entries or [crop(content, width) for content in pane.empty(width)])]
 
 
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -163,7 +183,6 @@ def test_a_pane_is_never_wider_than_its_room(case: Case, width: int) -> None:
         pane = case.make(reading, View(NOW))
         for height in HEIGHTS:
             for content in body(pane, width, height):
-                # Entries and heads are cropped by the frame; a crop of a padded row would cost its last column.
                 assert width_of(content) <= width, (state, height, plain(content))
 
 
@@ -184,17 +203,16 @@ def test_the_ascii_signs_make_a_pane_of_pure_ascii(case: Case, width: int) -> No
         pane = case.make(reading, View(NOW, glyphs=ASCII))
         for height in HEIGHTS:
             for content in [*body(pane, width, height), pane.status_line(), pane.foot()]:
-                assert plain(content).isascii(), (state, plain(content))
+                # The ellipses of our sentences get their stand-in on the way out: app.get_line_filters.
+                assert plain(content).translate(PLAIN).isascii(), (state, plain(content))
 
 
 @each_case
 def test_a_state_is_told_by_a_word_not_by_colour_alone(case: Case) -> None:
-    words = {
-        state: plain(case.make(reading, View(NOW)).status_line()) for state, reading in readings(case)
-    }
+    words = {state: plain(case.make(reading, View(NOW)).status_line()) for state, reading in readings(case)}
     assert words["stale"].endswith("~ 2 m old")
     assert words["old"].endswith("~ 3 h old")
-    assert any(word in words["absent"] for word in ("down", "no store", "no ticks yet", "unknown"))
+    assert any(word in words["absent"] for word in ("down", "no store", "no log", "no ticks yet", "unknown"))
     assert any(word in words["waiting"] for word in ("asking", "reading"))
     assert len(set(words.values()) - {words["empty"]}) >= 4
 
@@ -230,8 +248,7 @@ def test_before_the_first_answer_nothing_looks_wrong(case: Case) -> None:
 def test_rows_of_a_pane_keep_one_width(case: Case, width: int) -> None:
     """Only what fills the width can line up at its right end."""
     pane = case.make(maker.fresh(case.value), View(NOW))
-    firsts = [pane.entry(key, width)[0] for key in pane.keys()]
-    assert {width_of(content) for content in firsts} == {width}
+    assert {width_of(content) for content in rows(pane, width)} == {width}
 
 
 @pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
@@ -241,7 +258,9 @@ def test_the_vram_line_is_a_bar_of_the_whole_width(glyphs: Glyphs, share: float,
     pane = ModelsPane()
     used = int(24e9 * share)
     server = maker.server(maker.ollama((maker.loaded("a", size_bytes=used, size_vram_bytes=used),)))
-    pane.update((msgspec.structs.replace(server, vram_total_bytes=24_000_000_000),), Reading(), {}, {}, View(NOW, glyphs))
+    pane.update(
+        (msgspec.structs.replace(server, vram_total_bytes=24_000_000_000),), Reading(), {}, {}, View(NOW, glyphs)
+    )
     content = pane.head(width, 17)[0]
     assert width_of(content) == width
     assert plain(content).endswith(f"{used / 1e9:.1f}/24.0 GB")
@@ -265,9 +284,9 @@ def test_without_a_known_total_the_vram_line_says_so() -> None:
 def test_models_of_two_servers_say_whose_they_are() -> None:
     pane = ModelsPane()
     pane.update((maker.server(), maker.server(name="far")), Reading(), {}, {}, View(NOW))
-    rows = [plain(pane.entry(key, 96)[0]) for key in pane.keys()]
-    assert len(rows) == 6
-    assert sum("· local" in text for text in rows) == sum("· far" in text for text in rows) == 3
+    texts = [plain(content) for content in rows(pane, 96)]
+    assert len(texts) == 6
+    assert sum("· local" in text for text in texts) == sum("· far" in text for text in texts) == 3
 
 
 def test_a_pull_stands_on_top_with_how_far_it_is() -> None:
@@ -281,20 +300,15 @@ def test_the_price_is_whole_or_not_there() -> None:
     seen = set()
     for width in range(30, 97):
         pane = sessions(maker.fresh(HERMES), View(NOW))
-        line = next(content for content in pane.head(width, 17) if "local" in plain(content))
-        price = plain(line).partition("cloud")[2].split(" %", 1)[1].strip()
+        places = next(content for content in pane.head(width, 17) if "local" in plain(content))
+        price = plain(places).partition("cloud")[2].split(" %", 1)[1].strip()
         seen.add(price)
-    assert seen == {"", "$12,345.67", "$12,345.67 + 1234 unpriced"} or seen == {
-        "",
-        "$12,345.67",
-        "$12,345.67 + 1,234 unpriced",
-    }
+    assert seen == {"", "$12,345.67", "$12,345.67 + 1234 unpriced"}
 
 
 @pytest.mark.parametrize("severity", ["ok", "warning", "critical", "fallback", "unknown"])
 def test_the_selected_tick_is_told_in_full(severity: Severity) -> None:
-    tick = maker.tick("t", severity, reason="", at=NOW - 240) if False else maker.tick("t", severity, at=NOW - 240)
-    pane = heartbeat(maker.fresh(maker.heartbeat(tick)), View(NOW))
+    pane = heartbeat(maker.fresh(maker.heartbeat(maker.tick("t", severity))), View(NOW))
     text = "\n".join(plain(content) for content in pane.head(96, 30))
     assert f"{UNICODE.severity(severity)} {severity}" in text
     assert "All services answer." in text
@@ -315,7 +329,8 @@ def test_an_open_circuit_says_when_it_is_tried_again() -> None:
     pane = providers(maker.fresh(PROVIDERS), View(NOW))
     text = [plain(content) for content in pane.entry("airllm", 56)]
     assert "✖ open" in text[0]
-    assert "next try 1:23:45" in text[0]
+    assert "next try 1 h" in text[0]
+    assert "12.3k ✖" in text[0]
     assert text[1].startswith("  connection refused ")
 
 
@@ -324,26 +339,22 @@ def test_an_open_circuit_says_when_it_is_tried_again() -> None:
 def test_a_wide_name_costs_no_figure(name: str, width: int) -> None:
     reading = maker.fresh(maker.providers(maker.provider(name), maker.provider("hermes")))
     pane = providers(reading, View(NOW))
-    rows = [pane.entry(key, width)[0] for key in pane.keys()]
-    ends = {plain(content)[-6:] for content in rows}
-    assert len(ends) == 1
-    assert not HALF_A_NUMBER.search(plain(rows[0]))
-    assert name[:2] in plain(rows[0])
+    wide, other = (plain(content) for content in rows(pane, width))
+    assert wide[-6:] == other[-6:]
+    assert not HALF_A_NUMBER.search(wide)
+    assert name[:2] in wide
 
 
 def test_a_wide_source_keeps_the_columns_of_the_sessions() -> None:
     reading = maker.fresh(maker.hermes(maker.session("a", source="電報電報電報電報"), maker.session("b", source="cli")))
     pane = sessions(reading, View(NOW))
-    wide, narrow = (pane.entry(key, 56)[0] for key in pane.keys())
-    assert width_of(wide) == width_of(narrow) == 56
-    at = [width_of(content[: [span.text.strip() for span in content].index("hermes4:14b")]) for content in (wide, narrow)]
-    assert at[0] == at[1]
+    wide, narrow = (plain(content) for content in rows(pane, 56))
+    before = [cell_len(text.partition("hermes4:14b")[0]) for text in (wide, narrow)]
+    assert before[0] == before[1]
 
 
 @pytest.mark.parametrize("width", range(4, 60))
 def test_a_border_is_exactly_as_wide_as_its_frame(width: int) -> None:
-    from timmy_tui.widgets.line import line
-
     for left in (line(), line("1 Models"), line("漢字の名前です"), line("/", "a filter that goes on and on")):
         for right_end in (line(), line("24 h"), line("local ● 3 ms far ● 120 ms")):
             assert width_of(border(width, "╭", "╮", "─", left, right_end)) == width
@@ -351,7 +362,9 @@ def test_a_border_is_exactly_as_wide_as_its_frame(width: int) -> None:
 
 @each_width
 def test_a_trouble_says_what_since_when_and_what_to_do(width: int) -> None:
-    reading = msgspec.structs.replace(maker.lost("It is gone", since=NOW - 125, hint="mend it", value=1), next_at=NOW + 8)
+    reading = msgspec.structs.replace(
+        maker.lost("It is gone", since=NOW - 125, hint="mend it", value=1), next_at=NOW + 8
+    )
     text = " ".join(plain(content).strip() for content in trouble(reading, NOW, width))
     assert text.startswith("It is gone")
     assert "2 m ago" in text

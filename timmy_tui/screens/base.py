@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 from textual.screen import ModalScreen, Screen
 
 from timmy_tui.services.snapshot import Snapshot
+from timmy_tui.widgets.roles import RoleStyles
 
 if TYPE_CHECKING:
     from timmy_tui.app import TimmyApp
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class ConsoleScreen(Screen[T], Generic[T]):
+class ConsoleScreen(RoleStyles, Screen[T], Generic[T]):
     """A full screen that hears of snapshots and of the clock."""
 
     @property
@@ -34,7 +35,7 @@ class ConsoleScreen(Screen[T], Generic[T]):
         """A second went by."""
 
 
-class ConsoleModal(ModalScreen[T], Generic[T]):
+class ConsoleModal(RoleStyles, ModalScreen[T], Generic[T]):
     """A dialog over a screen."""
 
     @property

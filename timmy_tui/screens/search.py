@@ -8,11 +8,12 @@ from datetime import datetime
 from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from timmy_tui.screens.base import ConsoleScreen
 from timmy_tui.services.hermes.records import SearchHit
 from timmy_tui.services.reading import SourceError
+from timmy_tui.widgets.key_line import KeyLine
 from timmy_tui.widgets.line import Line, line, wrap
 from timmy_tui.widgets.list_pane import ListPane
 from timmy_tui.widgets.pane import Pane
@@ -44,7 +45,7 @@ class SearchScreen(ConsoleScreen[None]):
         wanted.cursor_blink = False
         yield wanted
         yield ListPane("Messages", id="hits")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Nothing has been asked for yet."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 from timmy_tui.services.severity import Overall
 from timmy_tui.services.snapshot import Snapshot
 from timmy_tui.text import span_text, timer_text
-from timmy_tui.widgets.line import EMPTY, Line, crop, joined, line, spread, width_of
+from timmy_tui.widgets.line import EMPTY, Line, Span, crop, joined, line, spread, width_of
 from timmy_tui.widgets.lines_view import LinesView
 from timmy_tui.widgets.pane import View
 
@@ -18,6 +18,10 @@ QUIET_BELOW = 100
 
 REASON_ROOM = 36
 """Cells that the severity and its reason get before anything else but the clock."""
+
+
+PROBLEM_MIN = 16
+"""Cells that the first problem gets before the count of the others."""
 
 
 class HeaderFacts(Struct, frozen=True):
@@ -71,11 +75,16 @@ class HeaderBar(LinesView):
             parts.append(line((" DEMO ", "demo"), " "))
         if facts.look.paused:
             parts.append(line((f"{glyphs.paused} paused  ", "warning")))
+        if not overall.problems and _still_looking(facts.snapshot):
+            return (*(span for part in parts for span in part), Span(f"{glyphs.off} looking…", "quiet"))
         parts.append(line((f"{glyphs.severity(overall.severity)} {overall.severity}", overall.severity)))
         left: Line = tuple(span for part in parts for span in part)
         if overall.problems:
             more = len(overall.problems) - 1
-            left = (*left, *line(f"  {overall.problems[0]}", (f"  +{more} more" if more else "", "quiet")))
+            rest = line((f"  +{more} more" if more else "", "quiet"))
+            room = width - width_of(left) - width_of(rest)
+            problem = crop(line(f"  {overall.problems[0]}"), max(room, PROBLEM_MIN))
+            left = (*left, *problem, *rest)
         elif width > 60:
             left = (*left, *line((f"  all quiet on {facts.snapshot.host}", "quiet")))
         return left
@@ -106,6 +115,12 @@ class HeaderBar(LinesView):
         if value.overdue(facts.look.now):
             return line(("tick ", "quiet"), (f"overdue {span_text(-wait)}", "warning"))
         return line(("next tick ", "quiet"), "due")
+
+
+def _still_looking(snapshot: Snapshot) -> bool:
+    """A source has not said anything yet, so that nothing is known to be well."""
+    readings = (*(server.reading for server in snapshot.ollama), snapshot.hermes, snapshot.heartbeat)
+    return not snapshot.ollama or any(reading.at is None and reading.error is None for reading in readings)
 
 
 def _kept(parts: list[Line], room: int) -> list[Line]:

@@ -11,7 +11,7 @@ from textual.message import Message
 from timmy_tui.services.reading import Reading
 from timmy_tui.services.ticks.records import HeartbeatReading, Tick, TickHead
 from timmy_tui.text import duration_text, span_text
-from timmy_tui.widgets.line import EMPTY, Line, Span, fitting, line, spread, wrap
+from timmy_tui.widgets.line import EMPTY, Line, Span, fitting, line, spread, width_of, wrap
 from timmy_tui.widgets.pane import Pane, View, not_fresh, trouble
 from timmy_tui.widgets.table import Cell, row
 
@@ -65,6 +65,11 @@ class HeartbeatPane(Pane):
         self.redraw()
         self._announce()
 
+    @property
+    def restless(self) -> bool:
+        """A log that is not there is looked for again."""
+        return self.reading.error is not None
+
     def show_tick(self, tick: Tick) -> None:
         """The whole record of the selected tick has been read."""
         self._whole = tick
@@ -112,7 +117,8 @@ class HeartbeatPane(Pane):
         every = line((f"every {value.every_s / 60:g} m ", "quiet"))
         due = value.next_at()
         if value.overdue(now) and due is not None:
-            return (*every, *line((f"{glyphs.warning} overdue {span_text(now - due)}", "warning")))
+            late = line((f"{glyphs.warning} overdue {span_text(now - due)}", "warning"))
+            return late if width_of(every) + width_of(late) > self.status_room else (*every, *late)
         return (*every, *line((f"{glyphs.ok} on time", "ok")))
 
     def foot(self) -> Line:
@@ -124,7 +130,7 @@ class HeartbeatPane(Pane):
             parts.append(line(("1 incomplete line", "quiet")))
         if value and value.note:
             parts.append(line((value.note, "quiet")))
-        return fitting(parts, line((f" {self.look.glyphs.dot} ", "frame")), max(0, self.size.width - 16))
+        return fitting(parts, line((f" {self.look.glyphs.dot} ", "frame")), self.foot_room)
 
     def head(self, width: int, height: int) -> Sequence[Line]:
         lines = trouble(self.reading, self.look.now, width, absent="warning")
@@ -164,7 +170,7 @@ class HeartbeatPane(Pane):
             return () if self.reading.error else [line(("Reading the tick log…", "quiet"))]
         if self.filter_text:
             return [line((f"No tick matches “{self.filter_text}”.", "quiet"))]
-        return [line(("The log is empty: the first tick will show here.", "quiet"))]
+        return wrap("The log is empty: the first tick will show here.", width, "quiet")
 
     def keys(self) -> Sequence[str]:
         return self._keys

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.segment import Segment
-from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from timmy_tui.widgets.line import EMPTY, ROLES, Line, Span, fit, width_of
+from timmy_tui.widgets.line import EMPTY, Line, Span, fit, width_of
+from timmy_tui.widgets.roles import RoleStyles
 
 
 class LinesView(Widget):
@@ -20,14 +20,12 @@ class LinesView(Widget):
     the bytes of its digits, an unchanged pane costs nothing (facts/textual.md §2 rule 5).
     """
 
-    COMPONENT_CLASSES = {f"line--{role}" for role in ROLES}
     ALLOW_SELECT = False
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.lines: tuple[Line, ...] = ()
         self._strips: dict[tuple[Line, int], Strip] = {}
-        self._role_styles: dict[str, Style] = {}
 
     def show(self, lines: Sequence[Line]) -> None:
         """Show ``lines`` from the top row on."""
@@ -58,27 +56,13 @@ class LinesView(Widget):
     def notify_style_update(self) -> None:
         """A theme or state class changed: the roles look different now."""
         self._strips.clear()
-        self._role_styles.clear()
         super().notify_style_update()
 
-    def role_style(self, role: str) -> Style:
-        """The Rich style of a role, as ``styles.tcss`` and the theme have it; ``role!`` is it under the cursor."""
-        style = self._role_styles.get(role)
-        if style is None:
-            if role.endswith("!"):
-                # Quiet text would drown in the cursor's colour.
-                base = "text" if role in ("quiet!", "unknown!") else role[:-1]
-                style = self.role_style(base) + self._component("selected")
-            else:
-                style = self.rich_style if role == "text" else self.rich_style + self._component(role)
-            self._role_styles[role] = style
-        return style
-
-    def _component(self, role: str) -> Style:
-        return self.get_component_rich_style(f"line--{role}", partial=True)
-
     def _strip(self, content: Line, width: int) -> Strip:
-        segments = [Segment(span.text, self.role_style(span.role)) for span in fit(content, width)]
+        base, screen = self.rich_style, self.screen
+        if not isinstance(screen, RoleStyles):
+            raise TypeError("a line view stands on a screen that knows the roles")
+        segments = [Segment(span.text, base + screen.role_style(span.role)) for span in fit(content, width)]
         return Strip(segments, width)
 
 

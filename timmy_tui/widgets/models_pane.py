@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -13,13 +14,13 @@ from timmy_tui.services.ollama.rules import expiry, gpu_share, match_installed, 
 from timmy_tui.services.reading import Reading
 from timmy_tui.services.snapshot import OllamaServer
 from timmy_tui.text import bytes_text, context_text, countdown_text, duration_text, percent_text
-from timmy_tui.widgets.line import EMPTY, Line, Span, joined, line, spread, width_of
+from timmy_tui.widgets.line import EMPTY, Line, Span, crop, joined, line, spread, width_of
 from timmy_tui.widgets.pane import Pane, View, not_fresh, trouble
 from timmy_tui.widgets.table import Cell, bar, row
 
 WIDE = 66
 NAME_MIN = 16
-ACTIONS = Binding.Group("model ", compact=True)
+ACTIONS = Binding.Group("model", compact=True)
 
 
 class ModelRow(Struct, frozen=True):
@@ -67,6 +68,20 @@ class ModelsPane(Pane):
         self.gpu, self.pulls, self.busy, self.look = gpu, pulls, busy, look
         self.redraw()
 
+    @property
+    def restless(self) -> bool:
+        """A countdown runs, or something of ours is under way, or a dead server is tried again."""
+        return bool(
+            self.pulls
+            or self.busy
+            or any(server.reading.error for server in self.servers)
+            or any(
+                entry.loaded.expires_at is not None and math.isfinite(entry.loaded.expires_at)
+                for entry in self._rows.values()
+                if entry.loaded
+            )
+        )
+
     def selected(self) -> ModelRow | None:
         """The model under the cursor."""
         key = self.cursor_here()
@@ -107,15 +122,10 @@ class ModelsPane(Pane):
         if any(server.reading.state(self.look.now) == "fresh" for server in self.servers):
             if self.filter_text:
                 return [line((f"No model matches “{self.filter_text}”.", "quiet"))]
-            return [
-                line("No models installed."),
-                line(
-                    ("Get one with ", "quiet"),
-                    ("P", "key"),
-                    (" or:  ", "quiet"),
-                    ("ollama pull llama3.2:3b", "strong"),
-                ),
-            ]
+            command = line(("ollama pull llama3.2:3b", "strong"))
+            by_key = line(("Get one with ", "quiet"), ("P", "key"), (" or:  ", "quiet"))
+            lines = [(*by_key, *command)] if width >= width_of(by_key) + width_of(command) else [by_key, command]
+            return [line("No models installed."), *lines]
         if not any(server.reading.error for server in self.servers):
             return [line(("Asking Ollama…", "quiet"))]
         return ()
@@ -217,7 +227,8 @@ class ModelsPane(Pane):
             (f" {percent_text(share)}", "strong"),
             (f"  {progress.completed_bytes / 1e9:.1f}/{progress.total_bytes / 1e9:.1f} GB", "quiet"),
         )
-        label = line(("↓ ", "info"), (name, "strong"), " ")
+        label = crop(line(("↓ ", "info"), (name, "strong")), width - width_of(figures) - 5)
+        label = (*label, Span(" "))
         room = width - width_of(label) - width_of(figures)
         return (*label, *bar(share, max(4, room), glyphs.bar_full, glyphs.bar_empty), *figures)
 

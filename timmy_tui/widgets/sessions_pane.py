@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from timmy_tui.services.hermes.records import HermesReading, SessionSummary, Tokens
 from timmy_tui.services.reading import Reading
 from timmy_tui.text import count_text, percent_text, span_text
-from timmy_tui.widgets.line import EMPTY, Line, Span, fitting, joined, line, spread, width_of
+from timmy_tui.widgets.line import EMPTY, Line, Span, fit, fitting, joined, line, spread, width_of
 from timmy_tui.widgets.pane import Pane, View, not_fresh, trouble
 from timmy_tui.widgets.table import Cell, row, sparkline
 
@@ -47,6 +47,11 @@ class SessionsPane(Pane):
             self._order()
         self.redraw()
 
+    @property
+    def restless(self) -> bool:
+        """A session runs, or a dead store is tried again."""
+        return bool(self._running_ids) or self.reading.error is not None
+
     def selected(self) -> SessionSummary | None:
         """The session under the cursor."""
         key = self.cursor_here()
@@ -76,8 +81,8 @@ class SessionsPane(Pane):
         value = self.reading.value
         if value is None or not value.by_source:
             return EMPTY
-        dot = f" {self.look.glyphs.dot} "
-        return line((dot.join(f"{source} {count}" for source, count in value.by_source[:4]), "quiet"))
+        parts = [line((f"{source} {count}", "quiet")) for source, count in value.by_source[:4]]
+        return fitting(parts, line((f" {self.look.glyphs.dot} ", "quiet")), self.foot_room)
 
     def head(self, width: int, height: int) -> Sequence[Line]:
         lines = trouble(self.reading, self.look.now, width, absent="warning")
@@ -122,9 +127,9 @@ class SessionsPane(Pane):
         }[state]
         reference = session.started_at if state == "running" else session.last_activity_at
         lead = line((f"{sign} {state:<7}  ", role))
-        source = line((f"{session.source:<10.10} ", "quiet"))
+        source = fit(line((session.source, "quiet")), 10, "")
         what = session.title or session.model or session.id
-        flex = (*source, *line((what, "text" if session.title else "quiet")))
+        flex = (*source, Span(" "), *line((what, "text" if session.title else "quiet")))
         if width < 44:
             flex = line((session.title or session.source, "text"))
         cells = [

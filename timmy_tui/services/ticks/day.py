@@ -69,13 +69,14 @@ class DayLog:
         self._tailer = Tailer(path, start=start, clock=monotonic)
 
     def poll(self) -> list[TickHead] | None:
-        """The ticks that are new, in file order; None when nothing at all has changed."""
+        """The ticks that are new, in file order, the last :data:`HEADS_LIMIT`; None when nothing has changed."""
         before = (self.bad_lines, self.incomplete, self.note)
         fresh: list[TickHead] = []
         polls = 0
         while True:
             batch = self._tailer.poll()
             fresh += self._take(batch.lines)
+            del fresh[:-HEADS_LIMIT]
             self.incomplete = batch.incomplete
             self.note = batch.note or self.note
             polls += 1
