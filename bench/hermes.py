@@ -8,9 +8,10 @@ from contextlib import closing
 from pathlib import Path
 from statistics import median
 
+from hermes_store_maker import StoreWriter, make_store
+
 from bench.figures import Row, milliseconds, say, within
 from bench.home import DAY_S
-from hermes_store_maker import StoreWriter, make_store
 from timmy_tui.services.hermes.records import HermesReading
 from timmy_tui.services.hermes.store import HermesStore
 

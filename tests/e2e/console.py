@@ -36,9 +36,9 @@ CTRL_P, CTRL_R, CTRL_T = "\x10", "\x12", "\x14"
 WAIT_S = 20.0
 """How long anything may take on a busy machine; a wait that ends well ends at once."""
 
-# pyte prints the last letter of these two; a terminal does not.
-_UNKNOWN_TO_PYTE = re.compile(rb"\x1b\[[<>][0-9;]*[a-z]|\x1b\[\?[0-9]+\$p")
-_UNFINISHED = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*)?\Z")
+# pyte prints the last letter of the first two and takes the pointer's shape for a title; a terminal does not.
+_UNKNOWN_TO_PYTE = re.compile(rb"\x1b\[[<>][0-9;]*[a-z]|\x1b\[\?[0-9]+\$p|\x1b\]22;[a-z-]*\x07")
+_UNFINISHED = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*|\][0-9a-z;-]{0,40})?\Z")
 
 
 class Screen(pyte.Screen):

@@ -130,7 +130,7 @@ class World:
         connection.execute(
             "INSERT INTO provider_metrics VALUES (?, 9, 1, 8, 12, ?, 'open', ?, ?)", (name, at + 60, at, self.one("Le"))
         )
-        for text in self.all("Ev"):
+        for text in reversed(self.all("Ev")):
             data = json.dumps({"provider": name, "error": text})
             connection.execute(
                 "INSERT INTO event_log (event_type, source, data, timestamp) VALUES (?, ?, ?, ?)",

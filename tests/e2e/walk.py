@@ -9,7 +9,7 @@ from e2e.hostile_home import World
 
 PANES = ("1 Models", "2 Sessions", "3 Heartbeat", "4 Providers")
 
-TYPING = "clear"
+TYPING = "esc clear"
 """In the footer while a line is typed."""
 
 _PLACE = re.compile(r"(<1|>?\d+) % ─╯")

@@ -19,7 +19,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 SERVICES = sorted(module.name for module in pkgutil.walk_packages(services.__path__, "timmy_tui.services."))
 
 SCREEN_LIBRARIES = {"textual", "rich"}
-SLOW = {"httpx", "huey", "redis", "pynvml", "psutil", "watchfiles", "yaml", "sqlite3", "ssl", "markdown_it", "pygments"}
+SLOW = {"httpx", "huey", "redis", "pynvml", "psutil", "watchfiles", "yaml", "sqlite3", "markdown_it", "pygments"}
 """What only costs time before the first paint; each is imported by the function that needs it."""
 
 
@@ -61,7 +61,7 @@ def test_the_app_imports_nothing_slow(of_the_app: set[str]) -> None:
 
 
 def test_the_app_imports_no_widget_that_it_does_not_show_at_first(of_the_app: set[str]) -> None:
-    heavy = {f"textual.widgets._{name}" for name in ("markdown", "text_area", "data_table", "tree", "rich_log")}
+    heavy = {f"textual.widgets._{name}" for name in ("markdown", "text_area", "data_table", "rich_log")}
     assert not of_the_app & heavy
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from textual import getters, on, work
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding
-from textual.containers import Container
+from textual.containers import Container, Horizontal
 from textual.css.query import NoMatches
 from textual.events import DescendantFocus
 from textual.widgets import Input, Static
@@ -20,7 +20,7 @@ from timmy_tui.services.reading import Reading, SourceError
 from timmy_tui.services.severity import overall
 from timmy_tui.services.snapshot import Snapshot, same_servers
 from timmy_tui.widgets.activity_line import ActivityLine
-from timmy_tui.widgets.header_bar import HeaderBar, HeaderFacts
+from timmy_tui.widgets.header_bar import HeaderBar, HeaderClock, HeaderFacts
 from timmy_tui.widgets.heartbeat_pane import HeartbeatPane
 from timmy_tui.widgets.key_line import KeyLine
 from timmy_tui.widgets.models_pane import ModelRow, ModelsPane
@@ -55,6 +55,7 @@ class DashboardScreen(ConsoleScreen[None]):
     ]
 
     header = getters.query_one(HeaderBar)
+    clock = getters.query_one(HeaderClock)
     models = getters.query_one(ModelsPane)
     sessions = getters.query_one(SessionsPane)
     heartbeat = getters.query_one(HeartbeatPane)
@@ -71,7 +72,9 @@ class DashboardScreen(ConsoleScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Header, panes, activity line, keys."""
-        yield HeaderBar()
+        with Horizontal(id="top"):
+            yield HeaderBar()
+            yield HeaderClock()
         with Container(id="panes"):
             yield ModelsPane()
             yield SessionsPane()
@@ -117,7 +120,9 @@ class DashboardScreen(ConsoleScreen[None]):
         console = self.console
         snapshot, look = self._drawn or console.snapshot, console.view()
         verdict = overall(snapshot, look.now)
-        self.header.update(HeaderFacts(snapshot, verdict, look, demo=console.settings.demo))
+        facts = HeaderFacts(snapshot, verdict, look, demo=console.settings.demo)
+        self.header.update(facts)
+        self.clock.update(facts)
 
     def _offer_setup(self, snapshot: Snapshot) -> None:
         """On a machine where nothing was found, say what was looked for and how to get it."""

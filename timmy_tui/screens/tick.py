@@ -69,7 +69,7 @@ class TickScreen(DocumentScreen):
         # A plain string would be read as markup, and the host's name is the log's.
         self.perception.border_title = Content(f"Perception · {_when(tick.head)} {tick.host or ''}".rstrip())
         since = f"≠ since {_when(previous.head)}" if previous else "the first tick known"
-        self.perception.border_subtitle = since
+        self.perception.border_subtitle = Content(since)
         head = tick.head
         self.reader.title_line = line(("Decision", "title"), (f" · {head.model or 'rules'}", "quiet"))
         self.reader.read(self._lines, status=line((head.tick_id, "quiet")))

@@ -149,7 +149,7 @@ class HeartbeatPane(Pane):
         if selected is not None:
             room = height - len(lines) - len(counts)
             roomy = height > 11
-            decision = self._decision(selected, width)
+            decision = self._decision(selected, width, height)
             spare = room - len(decision)
             if spare < 0:
                 decision = decision[: max(1, room)]
@@ -223,7 +223,7 @@ class HeartbeatPane(Pane):
         self._counted = (id(value), width, end, cells)
         return cells
 
-    def _decision(self, head: TickHead, width: int) -> list[Line]:
+    def _decision(self, head: TickHead, width: int, height: int) -> list[Line]:
         glyphs, tick = self.look.glyphs, self._tick_of(head)
         who = head.model or ("model" if head.by_model else "rules")
         facts = fitting(
@@ -239,11 +239,11 @@ class HeartbeatPane(Pane):
             width,
         )
         reasoning = tick.decision.reasoning if tick and tick.decision else head.summary
-        lines = [facts, *wrap(reasoning or "(no reasoning)", width, indent="  ")]
+        lines = [facts, *wrap(reasoning or "(no reasoning)", width, indent="  ", limit=height)]
         actions = (tick.actions or (tick.decision.actions if tick.decision else ())) if tick else ()
         for action in actions:
             role = "warning" if action.upper().startswith("ALERT") else "text"
-            wrapped = wrap(action, width - 4, role)
+            wrapped = wrap(action, width - 4, role, limit=height)
             lines.extend(
                 line((f"  {glyphs.arrow} " if first == 0 else "    ", role), *content)
                 for first, content in enumerate(wrapped)

@@ -149,19 +149,29 @@ def _broken(paragraph: str, room: int) -> Iterable[str]:
             continue
         if current not in ("", lead):
             yield current
-        current = lead + word
-        while cell_len(current) > room:
-            taken = max(1, _whole_prefix(current, room))
-            yield current[:taken]
-            current = current[taken:]
+        *whole, current = _folded(lead + word, room) or [""]
+        yield from whole
     if current not in ("", lead) or not paragraph.strip():
         yield current
 
 
+def _folded(word: str, room: int) -> list[str]:
+    """A word without a space in pieces of at most ``room`` cells; a megabyte of it in one pass."""
+    pieces: list[str] = []
+    start = 0
+    while start < len(word):
+        # Marks take no cells of their own, so that more characters than cells may fit.
+        window = word[start : start + 4 * room]
+        taken = max(1, _whole_prefix(window, room))
+        pieces.append(window[:taken])
+        start += taken
+    return pieces
+
+
 def _whole_prefix(text: str, room: int) -> int:
     """How many characters of ``text`` fit whole into ``room`` cells."""
-    if text[:room].isascii():
-        return room
+    if text[:room].isascii() and text[room : room + 1].isascii():
+        return min(room, len(text))
     used = 0
     for index, character in enumerate(text):
         used += cell_len(character)

@@ -62,8 +62,26 @@ class LinesView(Widget):
         base, screen = self.rich_style, self.screen
         if not isinstance(screen, RoleStyles):
             raise TypeError("a line view stands on a screen that knows the roles")
-        segments = [Segment(span.text, base + screen.role_style(span.role)) for span in fit(content, width)]
+        segments = [Segment(span.text, base + screen.role_style(span.role)) for span in _merged(fit(content, width))]
         return Strip(segments, width)
+
+
+def _merged(content: Line) -> list[Span]:
+    """The line with its blanks joined to the span before them: each span costs 45 bytes on the wire.
+
+    A blank looks alike in all roles but those with a background or an underline of their own.
+    """
+    merged: list[Span] = []
+    for span in content:
+        if merged and (span.role == merged[-1].role or (span.text.isspace() and _shows_nothing(span, merged[-1]))):
+            merged[-1] = Span(merged[-1].text + span.text, merged[-1].role)
+        else:
+            merged.append(span)
+    return merged
+
+
+def _shows_nothing(blank: Span, before: Span) -> bool:
+    return blank.role.endswith("!") == before.role.endswith("!") and not {"demo", "match"} & {blank.role, before.role}
 
 
 def _differing_cells(old: Line, new: Line) -> tuple[int, int]:

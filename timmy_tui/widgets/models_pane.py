@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -20,6 +19,8 @@ from timmy_tui.widgets.table import Cell, bar, row
 
 WIDE = 66
 NAME_MIN = 16
+SECONDS_SHOW_S = 130.0
+"""A countdown below this is told in seconds."""
 ACTIONS = Binding.Group("model", compact=True)
 
 
@@ -76,7 +77,7 @@ class ModelsPane(Pane):
             or self.busy
             or any(server.reading.error for server in self.servers)
             or any(
-                entry.loaded.expires_at is not None and math.isfinite(entry.loaded.expires_at)
+                entry.loaded.expires_at is not None and entry.loaded.expires_at - self.look.now < SECONDS_SHOW_S
                 for entry in self._rows.values()
                 if entry.loaded
             )

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[3])]
 
 import timmy_tui.app
 from timmy_tui.app import TimmyApp
@@ -10,6 +14,8 @@ from timmy_tui.config import load_settings
 
 
 class CrashingConsole(TimmyApp):
+    CSS_PATH = Path(timmy_tui.app.__file__).with_name("styles.tcss")
+
     def on_mount(self) -> None:
         raise RuntimeError("a defect")
 

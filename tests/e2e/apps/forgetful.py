@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[2])]
+sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[3])]
 
 from payloads import PAYLOADS
 from rich.text import Text
@@ -16,10 +16,11 @@ from textual.screen import Screen
 from textual.widgets import Button, DataTable, Input, Label, OptionList, RichLog, Static, Tree
 from textual.widgets.option_list import Option
 
+import timmy_tui.app
 from timmy_tui.app import TimmyApp
 from timmy_tui.config import load_settings
 
-RAW = "".join(text for name, text in PAYLOADS.items() if len(text) < 60 and name not in ("controls", "yaml"))
+RAW = "".join(text for name, text in PAYLOADS.items() if len(text) < 60 and name not in ("controls", "yaml", "heart"))
 """Without line ends of its own."""
 
 
@@ -52,6 +53,8 @@ class Forgetful(Screen[None]):
 
 
 class ForgetfulConsole(TimmyApp):
+    CSS_PATH = Path(timmy_tui.app.__file__).with_name("styles.tcss")
+
     def get_default_screen(self) -> Screen[None]:
         return Forgetful()
 
