@@ -24,6 +24,7 @@ from timmy_tui.screens.dashboard import DashboardScreen
 from timmy_tui.screens.model_work import ModelWork
 from timmy_tui.services.activity import Activity, changes
 from timmy_tui.services.snapshot import Snapshot
+from timmy_tui.startup import settled
 from timmy_tui.terminal import (
     NO_CONTROL,
     PLAIN_SIGNS,
@@ -126,6 +127,7 @@ class TimmyApp(App[None]):
 
     def on_ready(self) -> None:
         """The first frame is on the screen: ask the sources."""
+        settled()
         if not self.live:
             return
         self.set_interval(1.0, self._tick)

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 import msgspec
 
 from timmy_tui.commands.errors import CommandError
-from timmy_tui.commands.status import run_status
 from timmy_tui.config import Settings, load_settings
 
 
 def run_here(settings: Settings, env: Mapping[str, str]) -> int:
     """Open the console; print the status once when standard output is no terminal."""
     if not sys.stdout.isatty():
+        from timmy_tui.commands.status import run_status
+
         return run_status(settings, env)
     check_terminal(env)
     return _run(settings, env)
