@@ -45,7 +45,3 @@ class ActivityLine(LinesView):
         if not self._events:
             shown = line((" Nothing has changed since the console opened.", "quiet"))
         self.show([shown])
-
-    def on_resize(self) -> None:
-        """A new width needs a new line."""
-        self.redraw()

@@ -56,10 +56,6 @@ class HeaderBar(LinesView):
         if self._facts is not None and self.size.width > 0:
             self.show([self._line(self._facts, self.size.width)])
 
-    def on_resize(self) -> None:
-        """A new width needs a new line."""
-        self.redraw()
-
     def _line(self, facts: HeaderFacts, width: int) -> Line:
         worker = facts.snapshot.worker.value
         healthy = worker is not None and worker.state == "up"
@@ -130,10 +126,6 @@ class HeaderClock(LinesView):
         clock = line((f"{datetime.fromtimestamp(self._facts.look.now).astimezone():%H:%M:%S} ", "strong"))
         tick = _next_tick(self._facts) if width >= ROOM_FOR_TICK else EMPTY
         self.show([spread((*line("  "), *tick), clock, width)])
-
-    def on_resize(self) -> None:
-        """A new width needs a new line."""
-        self.redraw()
 
 
 def _next_tick(facts: HeaderFacts) -> Line:

@@ -32,10 +32,6 @@ class KeyLine(LinesView):
     def _bindings_changed(self, _screen: Screen[object]) -> None:
         self.redraw()
 
-    def on_resize(self) -> None:
-        """A new width has room for other keys."""
-        self.redraw()
-
     def redraw(self) -> None:
         """Draw the keys of the focused widget, of the screen, and of the app."""
         width = self.size.width

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.segment import Segment
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -26,10 +26,17 @@ class LinesView(Widget):
         super().__init__(id=id, classes=classes)
         self.lines: tuple[Line, ...] = ()
         self._strips: dict[tuple[Line, int], Strip] = {}
+        self._drawn_for = Size(0, 0)
+        self._drawing = False
+
+    def redraw(self) -> None:
+        """Work the lines out for the current size and values, and :meth:`show` them. Subclasses do."""
 
     def show(self, lines: Sequence[Line]) -> None:
         """Show ``lines`` from the top row on."""
         before, self.lines = self.lines, tuple(lines)
+        if self._drawing:
+            return
         width = self.size.width
         for y in range(max(len(before), len(self.lines))):
             old = before[y] if y < len(before) else EMPTY
@@ -41,7 +48,15 @@ class LinesView(Widget):
                 self.refresh(Region(start, y, end - start, 1))
 
     def render_line(self, y: int) -> Strip:
-        """One row as a strip, padded to the widget's width."""
+        """One row as a strip, padded to the widget's width.
+
+        A new size is drawn for here, not on the Resize event: that comes after the frame, which would be empty.
+        """
+        if self.size != self._drawn_for:
+            self._drawn_for = self.size
+            self._drawing = True
+            self.redraw()
+            self._drawing = False
         width = self.size.width
         content = self.lines[y] if 0 <= y < len(self.lines) else EMPTY
         key = (content, width)

@@ -147,10 +147,6 @@ class Pane(LinesView, can_focus=True):
         self._top = 0
         self.redraw()
 
-    def on_resize(self) -> None:
-        """A new size needs new lines."""
-        self.redraw()
-
     def on_focus(self) -> None:
         """The cursor shows only while the pane has the focus."""
         self.redraw()

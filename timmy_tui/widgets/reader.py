@@ -84,10 +84,6 @@ class Reader(LinesView, can_focus=True):
         lines.append(border(width, frame[5], frame[4], frame[1], found, place, role))
         self.show(lines)
 
-    def on_resize(self) -> None:
-        """A new width lays the text out anew."""
-        self.redraw()
-
     def on_focus(self) -> None:
         """The frame shows the focus where there is another widget to have it."""
         self.redraw()
