@@ -56,7 +56,9 @@ class TimmyApp(App[None]):
     BINDINGS = [
         Binding("q", "quit", "quit", id="quit", tooltip="Leave the console"),
         Binding("question_mark,f1", "help", "help", key_display="?", id="help", tooltip="Keys of this screen"),
-        Binding("colon", "command_palette", "palette", show=False, id="palette", tooltip="Every command by name"),
+        Binding(
+            "colon,ctrl+p", "command_palette", "palette", show=False, id="palette", tooltip="Every command by name"
+        ),
         Binding("ctrl+t", "next_theme", "theme", show=False, id="theme", tooltip="The next theme"),
         Binding("ctrl+r", "refresh_now", "refresh", show=False, id="refresh", tooltip="Ask every source now"),
         Binding("space", "pause", "pause", show=False, id="pause", tooltip="Hold the screen still"),

@@ -158,5 +158,3 @@ def _loaded(model: Mapping[str, object]) -> dict[str, object]:
         "details": {},
         **model,
     }
-
-

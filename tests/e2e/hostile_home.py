@@ -159,7 +159,9 @@ class World:
                 top, "assistant", "", tool_calls=json.dumps([call]), reasoning=f"Re{text}",
                 finish_reason=f"Fi{text}"[:30], timestamp=now - 300,
             )  # fmt: skip
-            writer.message(top, "tool", f"Tr{text}", tool_call_id=f"c{text}", tool_name=f"Tn{text}", timestamp=now - 200)
+            writer.message(
+                top, "tool", f"Tr{text}", tool_call_id=f"c{text}", tool_name=f"Tn{text}", timestamp=now - 200
+            )
         writer.message(top, self.one("Ro"), "last", timestamp=now - 100)
         writer.close()
 
@@ -169,7 +171,11 @@ class World:
             at = now - timedelta(minutes=3 + index)
             decision = {"severity": f"Sr{text}", "reasoning": f"Su{text}", "actions": []}
             home.tick_bytes(tick_line(index, at=at, decision=decision, model=f"Mt{text}", dpo_label=f"Lb{text}"), at)
-        surrogate = {"severity": "ok", "reasoning": "Su" + (PAYLOADS["surrogate"] if self.attack else "x"), "actions": []}
+        surrogate = {
+            "severity": "ok",
+            "reasoning": "Su" + (PAYLOADS["surrogate"] if self.attack else "x"),
+            "actions": [],
+        }
         home.tick_bytes(tick_line(98, at=now - timedelta(minutes=2), decision=surrogate), now - timedelta(minutes=2))
         at = now - timedelta(minutes=1)
         decision = {"severity": "critical", "reasoning": self.one("Rs"), "actions": self.all("Ac")}

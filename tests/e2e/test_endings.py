@@ -13,7 +13,15 @@ import pytest
 from e2e.console import CONSOLE, ROOT, Console
 from e2e.homes import Home
 
-RESTORED = (b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?1003l", b"\x1b[?1006l", b"\x1b[?2004l", b"\x1b[?25h", b"\x1b[?1004l")
+RESTORED = (
+    b"\x1b[?1049l",
+    b"\x1b[?1000l",
+    b"\x1b[?1003l",
+    b"\x1b[?1006l",
+    b"\x1b[?2004l",
+    b"\x1b[?25h",
+    b"\x1b[?1004l",
+)
 """The alternate screen left, the mouse, bracketed paste and focus reports off, the cursor shown."""
 
 APPS = Path(__file__).parent / "apps"

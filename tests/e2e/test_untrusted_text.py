@@ -32,7 +32,21 @@ SINKS = {
     "Wr": "a tick's writer", "At": "an attempt's provider", "Ae": "an attempt's error",
 }  # fmt: skip
 TYPED = {"Ff": "a filter", "Fd": "what is looked for", "Fs": "what is searched", "Fp": "the palette", "Pl": "a pull"}
-VISIBLE = ("Ta\\u001b", "^[", "^G", "^M", "^@", "^?", "<9B>", "<9D>", "<85>", "<U+202E>", "<U+200B>", "<U+E0041>", "<U+2028>")
+VISIBLE = (
+    "Ta\\u001b",
+    "^[",
+    "^G",
+    "^M",
+    "^@",
+    "^?",
+    "<9B>",
+    "<9D>",
+    "<85>",
+    "<U+202E>",
+    "<U+200B>",
+    "<U+E0041>",
+    "<U+2028>",
+)
 LITERAL = ("[/b]", "[/]", "[TODO] x", "[b +", "[red]x[/red]", "[@click=app.quit]x[/]", "[$error]y", "a\\[b]")
 
 
