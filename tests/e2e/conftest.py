@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faulty_server import FaultyServer
-
 from e2e.homes import Home, healthy_bodies, usual_home
+from faulty_server import FaultyServer
 
 
 @pytest.fixture

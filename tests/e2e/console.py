@@ -29,6 +29,7 @@ import pyte
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSOLE = (sys.executable, "-m", "timmy_tui")
+APPS = ROOT / "tests" / "e2e" / "apps"
 
 ENTER, ESCAPE, TAB, SHIFT_TAB, SPACE, DOWN = "\r", "\x1b", "\t", "\x1b[Z", " ", "\x1b[B"
 CTRL_P, CTRL_R, CTRL_T = "\x10", "\x12", "\x14"
@@ -81,8 +82,8 @@ class Console:
                 stdout=slave,
                 stderr=slave,
                 cwd=ROOT,
-                env=dict(env),
-                preexec_fn=lambda: _take_terminal(ignore_hangup),  # noqa: PLW1509: nothing else runs here
+                env={**env, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
+                preexec_fn=lambda: _take_terminal(ignore_hangup),
                 close_fds=True,
             )
         finally:
@@ -121,8 +122,7 @@ class Console:
 
     def wait_gone(self, *unwanted: str, timeout_s: float = WAIT_S) -> str:
         """The screen, as soon as it shows none of ``unwanted``."""
-        gone: Callable[[str], bool] = lambda text: not any(part in text for part in unwanted)  # noqa: E731
-        return self.wait_until(gone, f"{unwanted} to go", timeout_s)
+        return self.wait_until(lambda text: not any(part in text for part in unwanted), f"{unwanted} to go", timeout_s)
 
     def wait_until(self, holds: Callable[[str], bool], what: str, timeout_s: float = WAIT_S) -> str:
         """The screen, as soon as ``holds`` of its text."""

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
+from e2e.homes import Home, healthy_bodies, ps, tags
 from faulty_server import Answer, FaultyServer
 from hermes_store_maker import tool_call
 from payloads import LINES, PAYLOADS, SHORT
 from tick_maker import tick_line
-
-from e2e.homes import Home, healthy_bodies, ps, tags
 
 SAMPLE_NAMES = (
     "osc52-st", "title", "clear", "leave-alt", "reset", "dsr", "c1-osc", "kitty", "return", "rlo", "zero-width",

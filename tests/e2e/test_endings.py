@@ -6,11 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-from e2e.console import CONSOLE, ROOT, Console
+from e2e.console import APPS, CONSOLE, ROOT, Console
 from e2e.homes import Home
 
 RESTORED = (
@@ -23,8 +21,6 @@ RESTORED = (
     b"\x1b[?1004l",
 )
 """The alternate screen left, the mouse, bracketed paste and focus reports off, the cursor shown."""
-
-APPS = Path(__file__).parent / "apps"
 
 
 def assert_restored(console: Console) -> None:

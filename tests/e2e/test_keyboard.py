@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from e2e.console import CTRL_P, CTRL_T, DOWN, ENTER, ESCAPE, SPACE, TAB, Console
 from e2e.fake_pull import PullServer
 from e2e.homes import usual_home

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faulty_server import FaultyServer
-from tick_maker import tick_line
-
 from e2e.console import DOWN, ENTER, ESCAPE, Console
 from e2e.homes import Home, healthy_bodies, usual_home
+from faulty_server import FaultyServer
+from tick_maker import tick_line
 
 PANES = ("1 Models", "2 Sessions", "3 Heartbeat", "4 Providers")
 

@@ -6,16 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from payloads import PAYLOADS
-from tick_maker import tick_line
-
-from e2e.console import ENTER, ESCAPE, Console
+from e2e.console import APPS, ENTER, ESCAPE, Console
 from e2e.escapes import kinds, strangers, texts
 from e2e.homes import Home
 from e2e.hostile_home import World
 from e2e.walk import walk
-
-APPS = Path(__file__).parent / "apps"
+from payloads import PAYLOADS
+from tick_maker import tick_line
 
 SINKS = {
     "Mo": "a model's name", "De": "a model's details", "Mc": "a cloud model's name", "Rm": "its remote name",
@@ -113,11 +110,14 @@ def test_a_line_on_standard_error_is_safe_too(home: Home) -> None:
         assert strangers(console.output) == []
 
 
-@pytest.mark.parametrize(
-    "leak",
-    ["\x1b]52;c;SEk=\x07", "\x1b]0;x", "\x1b[2J", "\x1b[6n", "\x1b[?47h", "\x1bc", "\x1b(0", "\x9b2J", "\x07", "\u202e",
-     "\u200b", "\U000e0041", "\x1bPq\x1b\\", "\x1b_G\x1b\\", "\x1b[10A", "\x1b[1;2;3H", "\x1b]8;;http://e\x1b\\", "\x1b"],
+LEAKS = (
+    "\x1b]52;c;SEk=\x07", "\x1b]0;x", "\x1b[2J", "\x1b[6n", "\x1b[?47h", "\x1bc", "\x1b(0", "\x9b2J", "\x07", "\u202e",
+    "\u200b", "\U000e0041", "\x1bPq\x1b\\", "\x1b_G\x1b\\", "\x1b[10A", "\x1b[1;2;3H", "\x1b]8;;http://e\x1b\\",
+    "\x1b",
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("leak", LEAKS)
 def test_the_measure_itself_finds_every_leak(leak: str) -> None:
     own = "\x1b[?1049h\x1b[1;1H\x1b[38;2;1;2;3mtext\x1b[0m\r\n\x1b]22;default\x07"
     assert strangers(own) == []

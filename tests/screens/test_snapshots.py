@@ -92,13 +92,19 @@ def test_ascii(snap_compare: Compare, stack: Stack) -> None:
         ("activity", ("5",)),
         ("zoomed", ("3", "z")),
         ("filtered", ("2", "slash", "c", "l", "i")),
-        ("unload", ("x",)),
     ],
 )
 def test_screen(snap_compare: Compare, stack: Stack, name: str, keys: tuple[str, ...], size: tuple[int, int]) -> None:
     app = scenes.console(stack.env)
     before = showing(stack.healthy(), stack.degraded(), keys=keys)
     assert snap_compare(app, terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("size", SCREEN_SIZES, ids=named)
+def test_question(snap_compare: Compare, stack: Stack, size: tuple[int, int]) -> None:
+    """Pressed by the picture itself: the worker behind the question waits for its answer."""
+    app = scenes.console(stack.env)
+    assert snap_compare(app, press=["x"], terminal_size=size, run_before=showing(stack.healthy()))
 
 
 @pytest.mark.parametrize("size", SCREEN_SIZES, ids=named)
