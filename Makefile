@@ -51,7 +51,7 @@ bench: $(VENV)/.test ## measure every promised ratio
 	$(BIN)/python -m bench
 
 pictures: $(VENV)/.run ## make the pictures of the README anew
-	$(BIN)/python -m bench.pictures docs/pictures
+	$(BIN)/python docs/make_pictures.py docs/pictures
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) bench/out .mypy_cache .ruff_cache .hypothesis

@@ -86,7 +86,7 @@ def main() -> int:
         started = time.perf_counter()
         rows += PARTS[name][0](arguments.quick)
         say(f"{name}: {time.perf_counter() - started:.0f} s")
-    print(table(rows))
+    print(table(rows), flush=True)
     return 1 if arguments.strict and not all(row.kept for row in rows) else 0
 
 

@@ -1,4 +1,4 @@
-"""The references: an empty Textual app, and one whose only work is a clock. Run by its path, in a process of its own."""
+"""The references: an empty Textual app, and one whose only work is a clock. Run by its path, in its own process."""
 
 from __future__ import annotations
 

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import ROOT
 from hermes_store_maker import make_store
 from msgspec import Struct
 from tick_maker import tick_line
+
+from bench import ROOT
 
 DAY_TICKS = 144
 MANY_TICKS = 100_000

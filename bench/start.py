@@ -59,9 +59,7 @@ def bench_paint(quick: bool) -> list[Row]:
     ]
 
 
-def _times(
-    command: Sequence[str], env: Mapping[str, str], marks: Sequence[Callable[[Terminal], bool]]
-) -> list[float]:
+def _times(command: Sequence[str], env: Mapping[str, str], marks: Sequence[Callable[[Terminal], bool]]) -> list[float]:
     """Seconds from the start of ``command`` to each mark, in order."""
     with Terminal(command, env) as terminal:
         found: list[float] = []

@@ -6,32 +6,39 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding
-from textual.events import AppBlur, AppFocus
+from textual.events import AppBlur, AppFocus, Key
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.signal import Signal
+from textual.widgets import Input
 
 from timmy_tui import themes
-from timmy_tui.config import Settings
+from timmy_tui.config import ConfigError, Settings
 from timmy_tui.glyphs import ASCII, UNICODE
 from timmy_tui.screens.dashboard import DashboardScreen
 from timmy_tui.screens.model_work import ModelWork
 from timmy_tui.services.activity import Activity, changes
-from timmy_tui.services.monitor import Monitor
 from timmy_tui.services.snapshot import Snapshot
+from timmy_tui.startup import settled
 from timmy_tui.terminal import (
     NO_CONTROL,
+    PLAIN_SIGNS,
     TERMINAL_CHECK_S,
     end_on_signals,
     leave_at_once,
     terminal_is_gone,
     tolerate_invalid_input,
 )
+from timmy_tui.text import clean
 from timmy_tui.widgets.pane import View
+
+if TYPE_CHECKING:
+    from timmy_tui.services.monitor import Monitor
 
 ACTIVITY_KEPT = 500
 
@@ -49,7 +56,9 @@ class TimmyApp(App[None]):
     BINDINGS = [
         Binding("q", "quit", "quit", id="quit", tooltip="Leave the console"),
         Binding("question_mark,f1", "help", "help", key_display="?", id="help", tooltip="Keys of this screen"),
-        Binding("colon", "command_palette", "palette", show=False, id="palette", tooltip="Every command by name"),
+        Binding(
+            "colon,ctrl+p", "command_palette", "palette", show=False, id="palette", tooltip="Every command by name"
+        ),
         Binding("ctrl+t", "next_theme", "theme", show=False, id="theme", tooltip="The next theme"),
         Binding("ctrl+r", "refresh_now", "refresh", show=False, id="refresh", tooltip="Ask every source now"),
         Binding("space", "pause", "pause", show=False, id="pause", tooltip="Hold the screen still"),
@@ -71,9 +80,9 @@ class TimmyApp(App[None]):
         self.clock = clock
         self.live = live
         self.env = env
-        self.monitor = monitor or Monitor(settings, env=env, clock=clock)
+        self._monitor = monitor
         self.glyphs = ASCII if settings.config.ascii else UNICODE
-        self.snapshot: Snapshot = self.monitor.snapshot
+        self.snapshot = Snapshot(host="")
         self.activity: deque[Activity] = deque(maxlen=ACTIVITY_KEPT)
         self.paused = False
         self.model_work = ModelWork(self)
@@ -83,6 +92,15 @@ class TimmyApp(App[None]):
             self.register_theme(theme)
         wanted = settings.config.theme
         self.theme = wanted if wanted in self.available_themes else themes.DARK.name
+
+    @property
+    def monitor(self) -> Monitor:
+        """The monitor with its sources, made at its first use: after the first paint."""
+        if self._monitor is None:
+            from timmy_tui.services.monitor import Monitor
+
+            self._monitor = Monitor(self.settings, env=self.env, clock=self.clock)
+        return self._monitor
 
     def get_default_screen(self) -> Screen[None]:
         """The dashboard."""
@@ -94,7 +112,8 @@ class TimmyApp(App[None]):
 
     def get_line_filters(self) -> list[LineFilter]:
         """Textual's filters and the last wall behind them."""
-        return [*super().get_line_filters(), NO_CONTROL]
+        signs = [PLAIN_SIGNS] if self.glyphs is ASCII else []
+        return [*super().get_line_filters(), *signs, NO_CONTROL]
 
     def view(self) -> View:
         """What widgets are drawn with right now."""
@@ -107,9 +126,12 @@ class TimmyApp(App[None]):
         if not self.live:
             return
         end_on_signals(self)
-        self.call_after_refresh(self._start)
 
-    def _start(self) -> None:
+    def on_ready(self) -> None:
+        """The first frame is on the screen: ask the sources."""
+        settled()
+        if not self.live:
+            return
         self.set_interval(1.0, self._tick)
         if not self.is_headless:
             self.set_interval(TERMINAL_CHECK_S, self._check_terminal)
@@ -138,6 +160,15 @@ class TimmyApp(App[None]):
     def _check_terminal(self) -> None:
         if terminal_is_gone():
             leave_at_once()
+
+    def on_key(self, event: Key) -> None:
+        """A key typed ahead: sent to what had the focus before a line to type in took it.
+
+        Such a line keeps its own letters, so none that comes here was typed into it; none may run a command.
+        """
+        if isinstance(self.focused, Input) and event.is_printable and event.character:
+            self.focused.insert_text_at_cursor(event.character)
+            event.prevent_default()
 
     def on_app_blur(self, _event: AppBlur) -> None:
         """Nobody looks: ask less often."""
@@ -187,9 +218,9 @@ class TimmyApp(App[None]):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = self.save_screenshot(path=str(folder))
         except OSError as error:
-            self.notify(f"No picture: {error.strerror} ({folder})", severity="error", markup=False)
+            self.notify(f"No picture: {error.strerror} ({clean(str(folder))})", severity="error", markup=False)
             return
-        self.notify(f"Saved {Path(path).name} in {folder}", markup=False)
+        self.notify(f"Saved {Path(path).name} in {clean(str(folder))}", markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: every action by name."""
@@ -214,7 +245,7 @@ class TimmyApp(App[None]):
         unknown = sorted(set(keys) - known)
         if unknown:
             self.notify(
-                f"keys: unknown id {', '.join(unknown)}; the help screen lists all ids",
+                f"keys: unknown id {clean(', '.join(unknown))}; the help screen lists all ids",
                 severity="warning",
                 timeout=10,
                 markup=False,
@@ -225,5 +256,8 @@ class TimmyApp(App[None]):
 def run_console(settings: Settings, env: Mapping[str, str] | None = None) -> int:
     """Open the console and return the exit code; a crash is never 0."""
     app = TimmyApp(settings, env=env)
+    if settings.config.theme not in app.available_themes:
+        known = ", ".join((*themes.CYCLE, "…any of Textual's"))
+        raise ConfigError(f"theme: {settings.config.theme!r} is not known; choose one of {known}")
     app.run(mouse=settings.config.mouse)
     return app.return_code or 0

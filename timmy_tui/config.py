@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from timmy_tui.config_mistakes import explained
+from timmy_tui.text import clean
 
 CONFIG_NAME = "tui.yaml"
 CONFIG_MAX_BYTES = 1_000_000
@@ -34,18 +35,23 @@ class OllamaConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str = "local"
     url: str = ""
-    """Any form of ``OLLAMA_HOST``; empty = ``OLLAMA_HOST``, else ``http://127.0.0.1:11434``."""
+    """Any form of ``OLLAMA_HOST``; empty = ``http://127.0.0.1:11434``. See :meth:`Settings.ollama_address`."""
     headers: dict[str, str] = {}
     """Extra request headers; ``${ENV}`` inside a value is expanded."""
     vram_total_gb: Annotated[float, Meta(gt=0)] | None = None
     """The server's GPU memory, for a server on another machine, in decimal gigabytes."""
+
+    @property
+    def shown_name(self) -> str:
+        """The name by which every view and every action knows the server."""
+        return clean(self.name, limit=40)
 
 
 class HermesConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where Hermes Agent keeps its store, and how it is called."""
 
     home: str = ""
-    """Empty = ``HERMES_HOME``, else ``~/.hermes``."""
+    """Empty = ``~/.hermes``; ``HERMES_HOME`` in the environment stands above it."""
     profile: str = ""
     """Empty = the profile that ``active_profile`` names."""
     command: str = "hermes"
@@ -209,6 +215,7 @@ class IntervalsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ollama_tags_s: Seconds = 60
     hermes_s: Seconds = 2
     ticks_s: Seconds = 1
+    """The tick log is also watched: a new tick shows at once. This is the guarantee behind it."""
     providers_s: Seconds = 30
     worker_s: Seconds = 5
     gpu_s: Seconds = 10
@@ -256,6 +263,16 @@ class Settings(Struct, frozen=True):
     """``OLLAMA_HOST`` as the environment has it, or empty."""
     demo: bool = False
 
+    def ollama_address(self, server: OllamaConfig) -> str:
+        """The address of one server in any form of ``OLLAMA_HOST``; empty = Ollama's default.
+
+        The environment stands above the file, but one variable can't stand for several servers: where more than one
+        is configured, ``OLLAMA_HOST`` fills in only those without a ``url``.
+        """
+        if len(self.config.ollama) == 1:
+            return self.ollama_host or server.url
+        return server.url or self.ollama_host
+
     @property
     def heartbeat_dir(self) -> Path:
         """The folder of the tick and label logs."""
@@ -301,7 +318,7 @@ def load_settings(
         raw = {**raw, **overrides}
     config = _convert(raw, Config, path)
     _check(config, path)
-    hermes_home = _folder(config.hermes.home or env.get("HERMES_HOME"), "~/.hermes", env)
+    hermes_home = _folder(env.get("HERMES_HOME") or config.hermes.home, "~/.hermes", env)
     return Settings(
         config=config,
         timmy_home=timmy_home,
@@ -389,7 +406,7 @@ def _convert(raw: object, kind: type[T], path: Path) -> T:
 
 def _check(config: Config, path: Path) -> None:
     """The rules that types can't say."""
-    names = [server.name for server in config.ollama]
+    names = [server.shown_name for server in config.ollama]
     doubled = next((name for name in names if names.count(name) > 1), None)
     if doubled is not None:
         raise ConfigError(f"{path}: ollama: two servers are named {doubled!r}; give each its own name")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Struct
 
 
@@ -88,3 +89,27 @@ ASCII = Glyphs(
     more="v",
     cursor=">",
 )
+
+PLAIN = str.maketrans(
+    {
+        **{
+            sign: plain
+            for signs, plains in zip(msgspec.structs.astuple(UNICODE), msgspec.structs.astuple(ASCII), strict=True)
+            for sign, plain in zip(signs, plains, strict=True)
+            if not sign.isascii()
+        },
+        # Textual's own frames, guides and scroll bars, and what stands in our sentences.
+        **dict.fromkeys("│┃║▎▏▕▊▋▌▍▐", "|"),
+        **dict.fromkeys("─━═▔", "-"),
+        **dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼┏┓┗┛┣┫", "+"),
+        **dict.fromkeys("█▇▆▅▉", "#"),
+        **dict.fromkeys("“”", '"'),
+        "↓": "v",
+        "↑": "^",
+        "⏎": "$",
+        "×": "x",
+        "▶": ">",
+        "▼": "v",
+    }
+)
+"""Every sign that this console or Textual draws, with its stand-in: all are one cell wide."""

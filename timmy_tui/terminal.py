@@ -16,6 +16,8 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
+from timmy_tui.glyphs import PLAIN
+
 if TYPE_CHECKING:
     from textual.app import App
 
@@ -24,10 +26,9 @@ _UNSAFE = dict.fromkeys(
     (
         *range(32),
         *range(127, 160),
+        173,
         1564,
-        8203,
-        8206,
-        8207,
+        *range(8203, 8208),
         *range(8232, 8239),
         *range(8288, 8304),
         65279,
@@ -61,6 +62,22 @@ class NoControl(LineFilter):
 
 
 NO_CONTROL = NoControl()
+
+
+class PlainSigns(LineFilter):
+    """``--ascii``: every sign of ours or of Textual's becomes a plain one, whichever widget drew it."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """The segments with plain signs; letters of foreign text stay as they are."""
+        return [
+            segment
+            if segment.control or segment.text.isascii()
+            else Segment(segment.text.translate(PLAIN), segment.style, segment.control)
+            for segment in segments
+        ]
+
+
+PLAIN_SIGNS = PlainSigns()
 
 
 def tolerate_invalid_input() -> None:

@@ -214,14 +214,17 @@ def span_text(seconds: float) -> str:
 
 
 def countdown_text(seconds: float) -> str:
-    """A countdown that keeps its width: ``42s``, ``4m 12s``, ``1h 03m``, ``2d 04h``."""
+    """What is left, calmly: ``42s``, ``1m 58s``, then whole minutes (``4m``, ``59m``), ``1h 03m``, ``2d 04h``.
+
+    Seconds show only below two minutes, where they matter: a console that is open all day should move little.
+    """
     if not math.isfinite(seconds):
         return "?"
     whole = max(0, math.ceil(seconds))
     if whole < 60:
         return f"{whole}s"
     if whole < 3600:
-        return f"{whole // 60}m {whole % 60:02d}s"
+        return f"{whole // 60}m {whole % 60:02d}s" if whole < 120 else f"{whole // 60}m"
     if whole < 86400:
         return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
     return f"{whole // 86400}d {whole % 86400 // 3600:02d}h"
@@ -247,7 +250,8 @@ def duration_text(duration_ms: float | None) -> str:
         return f"{duration_ms / 1000:.1f} s"
     if duration_ms < 59_500:
         return f"{duration_ms / 1000:.0f} s"
-    return countdown_text(duration_ms / 1000)
+    whole_s = round(duration_ms / 1000)
+    return f"{whole_s // 60}m {whole_s % 60:02d}s"
 
 
 def clock_text(moment: datetime) -> str:

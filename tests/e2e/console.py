@@ -29,6 +29,7 @@ import pyte
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSOLE = (sys.executable, "-m", "timmy_tui")
+APPS = ROOT / "tests" / "e2e" / "apps"
 
 ENTER, ESCAPE, TAB, SHIFT_TAB, SPACE, DOWN = "\r", "\x1b", "\t", "\x1b[Z", " ", "\x1b[B"
 CTRL_P, CTRL_R, CTRL_T = "\x10", "\x12", "\x14"
@@ -36,9 +37,9 @@ CTRL_P, CTRL_R, CTRL_T = "\x10", "\x12", "\x14"
 WAIT_S = 20.0
 """How long anything may take on a busy machine; a wait that ends well ends at once."""
 
-# pyte prints the last letter of these two; a terminal does not.
-_UNKNOWN_TO_PYTE = re.compile(rb"\x1b\[[<>][0-9;]*[a-z]|\x1b\[\?[0-9]+\$p")
-_UNFINISHED = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*)?\Z")
+# pyte prints the last letter of the first two and takes the pointer's shape for a title; a terminal does not.
+_UNKNOWN_TO_PYTE = re.compile(rb"\x1b\[[<>][0-9;]*[a-z]|\x1b\[\?[0-9]+\$p|\x1b\]22;[a-z-]*\x07")
+_UNFINISHED = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*|\][0-9a-z;-]{0,40})?\Z")
 
 
 class Screen(pyte.Screen):
@@ -81,8 +82,8 @@ class Console:
                 stdout=slave,
                 stderr=slave,
                 cwd=ROOT,
-                env=dict(env),
-                preexec_fn=lambda: _take_terminal(ignore_hangup),  # noqa: PLW1509: nothing else runs here
+                env={**env, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
+                preexec_fn=lambda: _take_terminal(ignore_hangup),
                 close_fds=True,
             )
         finally:
@@ -105,7 +106,10 @@ class Console:
     def text(self) -> str:
         """The screen as it is now, one line per row."""
         self._paint()
-        return "\n".join(row.rstrip() for row in self.screen.display)
+        columns = range(self.screen.columns)
+        rows = (self.screen.buffer[y] for y in range(self.screen.lines))
+        # ``screen.display`` says the same and takes many times as long.
+        return "\n".join("".join([row[x].data for x in columns]).rstrip() for row in rows)
 
     @property
     def output(self) -> str:
@@ -118,8 +122,7 @@ class Console:
 
     def wait_gone(self, *unwanted: str, timeout_s: float = WAIT_S) -> str:
         """The screen, as soon as it shows none of ``unwanted``."""
-        gone: Callable[[str], bool] = lambda text: not any(part in text for part in unwanted)  # noqa: E731
-        return self.wait_until(gone, f"{unwanted} to go", timeout_s)
+        return self.wait_until(lambda text: not any(part in text for part in unwanted), f"{unwanted} to go", timeout_s)
 
     def wait_until(self, holds: Callable[[str], bool], what: str, timeout_s: float = WAIT_S) -> str:
         """The screen, as soon as ``holds`` of its text."""
@@ -148,8 +151,9 @@ class Console:
             data = data[os.write(self._master, data) :]
 
     def paste(self, text: str) -> None:
-        """Paste as a terminal with bracketed paste does."""
-        self.press(b"\x1b[200~" + text.encode("utf-8", "surrogatepass") + b"\x1b[201~")
+        """Paste as a terminal with bracketed paste does: it keeps back ESC and its like, and nothing else."""
+        kept = "".join(character for character in text if character >= " " or character in "\t\r\n")
+        self.press(b"\x1b[200~" + kept.encode() + b"\x1b[201~")
 
     def resize(self, columns: int, rows: int) -> None:
         """Give the terminal another size; the kernel tells the process."""
@@ -188,16 +192,19 @@ class Console:
         """Take in what is there, waiting for it; False when nothing came in time or the terminal is closed."""
         if not self._open:
             return False
-        ready, _, _ = select.select([self._master], [], [], max(0.0, until - time.monotonic()))
-        if not ready:
-            return False
-        try:
-            data = os.read(self._master, 65_536)
-        except OSError:  # EIO: the last process that had it open has ended
-            data = b""
-        self._open = bool(data)
-        self.raw += data
-        return self._open
+        wait_s = max(0.0, until - time.monotonic())
+        took = False
+        while select.select([self._master], [], [], wait_s)[0]:
+            try:
+                data = os.read(self._master, 65_536)
+            except OSError:  # EIO: the last process that had it open has ended
+                data = b""
+            if not data:
+                self._open = False
+                break
+            self.raw += data
+            took, wait_s = True, 0.0
+        return took
 
     def _paint(self) -> None:
         new = bytes(self.raw[self._fed :])

@@ -1,4 +1,4 @@
-"""What a stream of terminal output consists of: text, and escape sequences by kind. Strict: the unknown is a finding."""
+"""What a stream of terminal output consists of: text and escape sequences. Strict: the unknown is a finding."""
 
 from __future__ import annotations
 

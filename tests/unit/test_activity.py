@@ -79,6 +79,12 @@ def test_a_session_starts_and_finishes() -> None:
     assert texts(before, after) == ["info: heartbeat session started", "ok: heartbeat session finished"]
 
 
+def test_a_session_is_told_with_its_title() -> None:
+    titled = session("new", source="cli", title="Nightly report", open_turn=True, last_activity_at=NOW - 2)
+    after = snapshot(hermes=fresh(hermes(titled, session())))
+    assert texts(snapshot(), after) == ["info: cli session started: Nightly report"]
+
+
 def test_a_session_that_only_time_lets_fail_is_told_once() -> None:
     owed = session("s", open_turn=True, answered=False, last_activity_at=NOW - 10)
     later = NOW + RUNNING_WINDOW_S

@@ -151,10 +151,13 @@ def test_other_mistakes(tmp_path: Path) -> None:
 def test_no_content_does_more_than_raise_its_error(tmp_path_factory: pytest.TempPathFactory, tree: object) -> None:
     home = tmp_path_factory.mktemp("home")
     write(home, yaml.safe_dump(tree))
+    message = ""
     try:
         load_settings(env_of(home))
     except ConfigError as error:
-        assert "Expected `" not in str(error)
+        message = str(error)
+    assert "Expected `" not in message
+    assert "\n" not in message
 
 
 def test_the_cascade_comes_from_one_place(tmp_path: Path) -> None:

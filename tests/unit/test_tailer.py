@@ -110,6 +110,28 @@ def test_06_a_file_that_regrew_past_the_old_place_is_read_from_its_start(path: P
     assert batch.note == "rewritten"
 
 
+def test_06_a_rewrite_that_keeps_the_start_is_noticed(path: Path) -> None:
+    start = b'{"n":%06d}\n' * 200 % tuple(range(200))
+    append(path, start + b"{1}\n")
+    tailer = Tailer(path)
+    new(tailer)
+    path.write_bytes(start + b'{"another":1}\n{2}\n')
+
+    assert new(tailer)[-2:] == [b'{"another":1}', b"{2}"]
+
+
+def test_06_a_rewrite_that_keeps_the_end_is_noticed(path: Path) -> None:
+    end = b'{"n":%06d}\n' * 200 % tuple(range(200))
+    append(path, b"{1}\n" + end)
+    tailer = Tailer(path)
+    new(tailer)
+    path.write_bytes(b"{3}\n" + end + b"{2}\n")
+
+    found = new(tailer)
+
+    assert (found[0], found[-1]) == (b"{3}", b"{2}")
+
+
 def test_06_an_old_line_rewritten_in_place_far_from_the_end_is_noticed(path: Path) -> None:
     lines = [b'{"n":%06d}\n' % n for n in range(2_000)]
     path.write_bytes(b"".join(lines))
@@ -173,6 +195,38 @@ def test_15_a_swapped_link_leads_to_the_other_file_and_back(path: Path, tmp_path
     link.replace(path)
     append(one, b"{4}\n")
     assert new(tailer) == [b"{4}"]
+
+
+def test_15_a_file_that_came_back_is_not_let_go(path: Path, tmp_path: Path) -> None:
+    clock = Clock()
+    one, two, link = tmp_path / "one", tmp_path / "two", tmp_path / "link"
+    append(one, b"{1}\n")
+    append(two, b"{2}\n")
+    path.symlink_to(one)
+    tailer = Tailer(path, clock=clock, keep_rotated_s=60)
+    for target in (two, one):
+        new(tailer)
+        link.symlink_to(target)
+        link.replace(path)
+    new(tailer)
+    clock.now = 100.0
+    new(tailer)
+    append(one, b"{3}\n")
+    assert new(tailer) == [b"{3}"]
+
+
+def test_16_a_deleted_file_is_let_go_after_a_silence(path: Path) -> None:
+    clock = Clock()
+    tailer = Tailer(path, clock=clock, keep_rotated_s=60)
+    append(path, b"{1}\n")
+    new(tailer)
+    with path.open("ab", buffering=0) as writer:
+        path.unlink()
+        new(tailer)
+        clock.now = 60.0
+        new(tailer)
+        writer.write(b"{2}\n")
+        assert new(tailer) == []
 
 
 def test_16_a_deleted_file_is_reported_once_and_its_late_lines_are_read(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,19 @@ def test_a_line_that_is_too_long_is_one_oversized_line(tmp_path: Path, length: i
         (4, b"", True),
         (0, b"{1}", False),
     ]
+
+
+def test_a_line_that_is_too_long_costs_no_more_memory_than_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"{1}\n" + b"x" * 20_000_000 + b"\n")
+    tracemalloc.start()
+    try:
+        found = read(path, block_bytes=65_536, max_line_bytes=1_000_000)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert [(line.data, line.oversized) for line in found] == [(b"", True), (b"{1}", False)]
+    assert peak_bytes < 6_000_000
 
 
 def test_only_the_end_is_read_when_only_the_end_is_wanted(tmp_path: Path) -> None:

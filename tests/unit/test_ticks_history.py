@@ -130,19 +130,19 @@ def test_another_tick_at_the_same_place_is_not_shown_for_it(folder: Path) -> Non
 
 def test_progress_goes_up_to_the_whole_and_a_stopped_build_goes_on(tmp_path: Path) -> None:
     for day in DAYS:
-        write_day(tmp_path, day, 2_000)
+        write_day(tmp_path, day, 3_000)
     total = sum(day_path(tmp_path, day).stat().st_size for day in DAYS)
     seen: list[IndexProgress] = []
     history = TickHistory(tmp_path, zone=UTC)
 
-    history.build(seen.append, should_stop=lambda: len(seen) >= 2)
+    history.build(seen.append, should_stop=lambda: len(seen) >= 3)
 
-    assert 0 < len(history) < 6_000
+    assert 3_000 < len(history) < 6_000  # in the middle of the second file
     stopped_at = len(history)
     assert history.head(stopped_at - 1).tick_id
     history.build(seen.append)
-    assert len(history) == 6_000
-    assert len(set(ids(history))) == 6_000
+    assert len(history) == 9_000
+    assert len(set(ids(history))) == 9_000
     assert seen[-1] == IndexProgress(total, total)
     assert all(progress.total_bytes == total and progress.done_bytes <= total for progress in seen)
 

@@ -9,14 +9,15 @@ TEMPLATE = """\
 
 # --- The stack ------------------------------------------------------------------------------------------
 
-# Ollama servers. An empty url means OLLAMA_HOST, else http://127.0.0.1:11434.
+# Ollama servers. An empty url means http://127.0.0.1:11434. OLLAMA_HOST in the environment stands above the
+# url of the only server; with several it fills in those without one.
 #ollama:
 #  - name: local
 #    url: ""
 #    headers: {}            # e.g. {Authorization: "Bearer ${OLLAMA_KEY}"}
 #    vram_total_gb: null    # the GPU memory of a server on another machine, in decimal gigabytes
 
-# Hermes Agent. Empty means HERMES_HOME, else ~/.hermes, and the profile that is active there.
+# Hermes Agent. Empty means ~/.hermes (HERMES_HOME stands above it) and the profile that is active there.
 #hermes:
 #  home: ""
 #  profile: ""

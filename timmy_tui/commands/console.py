@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Mapping
 
 import msgspec
 
 from timmy_tui.commands.errors import CommandError
-from timmy_tui.commands.status import run_status
 from timmy_tui.config import Settings, load_settings
 
 
 def run_here(settings: Settings, env: Mapping[str, str]) -> int:
     """Open the console; print the status once when standard output is no terminal."""
     if not sys.stdout.isatty():
+        from timmy_tui.commands.status import run_status
+
         return run_status(settings, env)
     check_terminal(env)
     return _run(settings, env)
@@ -54,7 +56,16 @@ def _run(settings: Settings, env: Mapping[str, str]) -> int:
     from timmy_tui.services.logs import open_log
 
     note = open_log(settings.log_path)
-    code = run_console(settings, env)
+    code = run_console(_for_the_locale(settings), env)
     if note is not None:
         sys.stderr.write(f"timmy-tui: {note}\n")
     return code
+
+
+def _for_the_locale(settings: Settings) -> Settings:
+    """Plain signs where the terminal's encoding has no others; what has no letter there becomes ``?``."""
+    stderr = sys.__stderr__
+    if not isinstance(stderr, io.TextIOWrapper) or stderr.encoding.lower().replace("-", "") == "utf8":
+        return settings
+    stderr.reconfigure(errors="replace")
+    return msgspec.structs.replace(settings, config=msgspec.structs.replace(settings.config, ascii=True))

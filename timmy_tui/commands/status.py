@@ -13,6 +13,7 @@ from timmy_tui.commands.running import run_to_exit_code
 from timmy_tui.config import Settings
 from timmy_tui.services.severity import overall
 from timmy_tui.services.snapshot import Snapshot
+from timmy_tui.startup import settled
 
 WATCH_EVERY_S = 2.0
 FIRST_LOOK_S = 0.5
@@ -26,6 +27,7 @@ def run_status(settings: Settings, env: Mapping[str, str], *, as_json: bool = Fa
 
 def run_watch(settings: Settings, env: Mapping[str, str], *, as_line: bool = False) -> int:
     """Repaint the status until ctrl+c, which is its way to end: 0."""
+    settled()
     try:
         return run_to_exit_code(_watch(settings, env, as_line=as_line))
     except KeyboardInterrupt:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from textual import getters
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.widgets import Footer
 
 from timmy_tui.screens.base import ConsoleScreen
 from timmy_tui.services.snapshot import Snapshot
 from timmy_tui.widgets.activity_line import ROLES
+from timmy_tui.widgets.key_line import KeyLine
 from timmy_tui.widgets.line import Line, line
 from timmy_tui.widgets.list_pane import ListPane
 from timmy_tui.widgets.pane import clock_of
@@ -27,14 +27,13 @@ class ActivityScreen(ConsoleScreen[None]):
     def compose(self) -> ComposeResult:
         """The list and the keys."""
         yield ListPane("Activity", id="events")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Show what has happened so far."""
-        super().on_mount()
         self._show()
 
-    def on_snapshot(self, snapshot: Snapshot) -> None:
+    def snapshot_changed(self, snapshot: Snapshot) -> None:
         self._show()
 
     def _show(self) -> None:

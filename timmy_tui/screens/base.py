@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 from textual.screen import ModalScreen, Screen
 
 from timmy_tui.services.snapshot import Snapshot
+from timmy_tui.widgets.roles import RoleStyles
 
 if TYPE_CHECKING:
     from timmy_tui.app import TimmyApp
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class ConsoleScreen(Screen[T], Generic[T]):
+class ConsoleScreen(RoleStyles, Screen[T], Generic[T]):
     """A full screen that hears of snapshots and of the clock."""
 
     @property
@@ -23,18 +24,18 @@ class ConsoleScreen(Screen[T], Generic[T]):
         return cast("TimmyApp", self.app)
 
     def on_mount(self) -> None:
-        """Subscribe, and show what is known already."""
-        self.console.snapshot_signal.subscribe(self, self.on_snapshot)
-        self.console.clock_signal.subscribe(self, self.on_clock)
+        """Subscribe. Textual calls this beside a subclass's own ``on_mount``; ``super()`` would do it twice."""
+        self.console.snapshot_signal.subscribe(self, self.snapshot_changed)
+        self.console.clock_signal.subscribe(self, self.clock_ticked)
 
-    def on_snapshot(self, snapshot: Snapshot) -> None:
+    def snapshot_changed(self, snapshot: Snapshot) -> None:
         """A value or an error changed."""
 
-    def on_clock(self, now: float) -> None:
+    def clock_ticked(self, now: float) -> None:
         """A second went by."""
 
 
-class ConsoleModal(ModalScreen[T], Generic[T]):
+class ConsoleModal(RoleStyles, ModalScreen[T], Generic[T]):
     """A dialog over a screen."""
 
     @property

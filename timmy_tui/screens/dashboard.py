@@ -8,22 +8,28 @@ from collections.abc import Iterable
 from textual import getters, on, work
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding
-from textual.containers import Container
+from textual.containers import Container, Horizontal
 from textual.css.query import NoMatches
-from textual.widgets import Footer, Input, Static
+from textual.events import DescendantFocus
+from textual.widgets import Input, Static
 
 from timmy_tui.screens.base import ConsoleScreen
 from timmy_tui.screens.filter_line import FilterLine
+from timmy_tui.services.ollama.records import PullProgress
 from timmy_tui.services.reading import Reading, SourceError
 from timmy_tui.services.severity import overall
-from timmy_tui.services.snapshot import Snapshot
+from timmy_tui.services.snapshot import Snapshot, same_servers
 from timmy_tui.widgets.activity_line import ActivityLine
-from timmy_tui.widgets.header_bar import HeaderBar, HeaderFacts
+from timmy_tui.widgets.header_bar import HeaderBar, HeaderClock, HeaderFacts
 from timmy_tui.widgets.heartbeat_pane import HeartbeatPane
+from timmy_tui.widgets.key_line import KeyLine
 from timmy_tui.widgets.models_pane import ModelRow, ModelsPane
 from timmy_tui.widgets.pane import Pane
 from timmy_tui.widgets.providers_pane import ProvidersPane
 from timmy_tui.widgets.sessions_pane import SessionsPane
+
+ModelKey = tuple[str, str]
+"""Server and model."""
 
 TOO_SMALL = "too small:\n40 × 12 cells\nare needed"
 
@@ -49,6 +55,7 @@ class DashboardScreen(ConsoleScreen[None]):
     ]
 
     header = getters.query_one(HeaderBar)
+    clock = getters.query_one(HeaderClock)
     models = getters.query_one(ModelsPane)
     sessions = getters.query_one(SessionsPane)
     heartbeat = getters.query_one(HeartbeatPane)
@@ -58,57 +65,64 @@ class DashboardScreen(ConsoleScreen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._drawn: Snapshot | None = None
+        self._work_drawn: tuple[dict[ModelKey, PullProgress], dict[ModelKey, str]] = ({}, {})
         self._asked_setup = False
         self._filtered: Pane | None = None
+        self._last_pane: Pane | None = None
 
     def compose(self) -> ComposeResult:
         """Header, panes, activity line, keys."""
-        yield HeaderBar()
+        with Horizontal(id="top"):
+            yield HeaderBar()
+            yield HeaderClock()
         with Container(id="panes"):
             yield ModelsPane()
             yield SessionsPane()
             yield HeartbeatPane()
             yield ProvidersPane()
         yield ActivityLine()
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
         yield Static(TOO_SMALL, id="too-small", markup=False)
 
     def on_mount(self) -> None:
         """Show the empty panes at once; the readings follow."""
-        super().on_mount()
-        self._draw(self.console.snapshot, everything=True)
+        self._draw(self.console.snapshot)
 
-    def on_snapshot(self, snapshot: Snapshot) -> None:
-        self._draw(snapshot, everything=False)
+    def snapshot_changed(self, snapshot: Snapshot) -> None:
+        self._draw(snapshot)
         self._offer_setup(snapshot)
 
-    def on_clock(self, now: float) -> None:
+    def clock_ticked(self, now: float) -> None:
         if self.console.paused:
             self._draw_header()
         else:
-            self._draw(self.console.snapshot, everything=True)
+            self._draw(self.console.snapshot)
 
-    def _draw(self, snapshot: Snapshot, *, everything: bool) -> None:
-        """Hand each pane its slice; without ``everything`` only those whose slice is another one."""
-        before, self._drawn = self._drawn, snapshot
-        look = self.console.view()
-        work_on = self.console.model_work
-        if everything or before is None or (snapshot.ollama, snapshot.gpu) != (before.ollama, before.gpu):
-            self.models.update(snapshot.ollama, snapshot.gpu, work_on.pulls, work_on.busy, look)
-        if everything or before is None or snapshot.hermes is not before.hermes:
+    def _draw(self, snapshot: Snapshot) -> None:
+        """Hand each pane its slice, if the slice says something new or the pane shows a clock."""
+        before, self._drawn = self._drawn or Snapshot(host=""), snapshot
+        look, console = self.console.view(), self.console
+        work_on = (dict(console.model_work.pulls), dict(console.model_work.busy))
+        news = not same_servers(before.ollama, snapshot.ollama) or not snapshot.gpu.says_same_as(before.gpu)
+        if news or work_on != self._work_drawn or self.models.wants_clock(look.now):
+            self._work_drawn = work_on
+            self.models.update(snapshot.ollama, snapshot.gpu, *work_on, look)
+        if not snapshot.hermes.says_same_as(before.hermes) or self.sessions.wants_clock(look.now):
             self.sessions.update(snapshot.hermes, look)
-        if everything or before is None or snapshot.heartbeat is not before.heartbeat:
+        if not snapshot.heartbeat.says_same_as(before.heartbeat) or self.heartbeat.wants_clock(look.now):
             self.heartbeat.update(snapshot.heartbeat, look)
-        if everything or before is None or snapshot.providers is not before.providers:
+        if not snapshot.providers.says_same_as(before.providers) or self.providers.wants_clock(look.now):
             self.providers.update(snapshot.providers, look)
         self._draw_header()
-        self.activity.update(self.console.activity, look)
+        self.activity.update(console.activity, look)
 
     def _draw_header(self) -> None:
         console = self.console
         snapshot, look = self._drawn or console.snapshot, console.view()
         verdict = overall(snapshot, look.now)
-        self.header.update(HeaderFacts(snapshot, verdict, look, demo=console.settings.demo))
+        facts = HeaderFacts(snapshot, verdict, look, demo=console.settings.demo)
+        self.header.update(facts)
+        self.clock.update(facts)
 
     def _offer_setup(self, snapshot: Snapshot) -> None:
         """On a machine where nothing was found, say what was looked for and how to get it."""
@@ -135,9 +149,22 @@ class DashboardScreen(ConsoleScreen[None]):
         zoomed = self.maximized is not None
         if zoomed:
             self.minimize()
-        pane.focus()
+        self.set_focus(pane)
         if zoomed:
             self.maximize(pane, container=False)
+
+    @on(DescendantFocus)
+    def _remember_pane(self, event: DescendantFocus) -> None:
+        if isinstance(event.widget, Pane):
+            self._last_pane = event.widget
+
+    def on_resize(self) -> None:
+        """A pane that was hidden because the terminal was too small has lost the focus: give it back."""
+        self.call_after_refresh(self._refocus)
+
+    def _refocus(self) -> None:
+        if self.focused is None and self._last_pane is not None and self._last_pane.display:
+            self._last_pane.focus()
 
     def _focused_pane(self) -> Pane:
         focused = self.focused
@@ -284,12 +311,12 @@ class DashboardScreen(ConsoleScreen[None]):
         """Type a filter for the focused pane."""
         pane = self._focused_pane()
         try:
-            self.query_one(FilterLine).focus()
+            self.set_focus(self.query_one(FilterLine))
         except NoMatches:
             self._filtered = pane
             filter_line = FilterLine(f"filter {pane.pane_name.lower()}", pane.filter_text)
             self.mount(filter_line, after=self.activity)
-            filter_line.focus()
+            self.set_focus(filter_line)
 
     @on(Input.Changed, "#filter-line")
     def _filter_changed(self, event: Input.Changed) -> None:
@@ -302,7 +329,7 @@ class DashboardScreen(ConsoleScreen[None]):
         if not event.keep:
             pane.filter_text = ""
         await self.query_one(FilterLine).remove()
-        pane.focus()
+        self.set_focus(pane)
 
     def commands(self) -> Iterable[SystemCommand]:
         """The dashboard's part of the palette."""

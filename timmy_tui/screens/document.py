@@ -6,10 +6,11 @@ from textual import getters, on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.css.query import NoMatches
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from timmy_tui.screens.base import ConsoleScreen
 from timmy_tui.screens.filter_line import FilterLine
+from timmy_tui.widgets.key_line import KeyLine
 from timmy_tui.widgets.reader import Reader
 
 
@@ -31,11 +32,10 @@ class DocumentScreen(ConsoleScreen[None]):
     def compose(self) -> ComposeResult:
         """The text and the keys."""
         yield Reader(self._document_title, glyphs=self.console.glyphs, id="reader")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Fill the screen with what is known."""
-        super().on_mount()
         self.fill()
 
     def fill(self) -> None:
@@ -51,11 +51,11 @@ class DocumentScreen(ConsoleScreen[None]):
     def action_find(self) -> None:
         """Type what to look for."""
         try:
-            self.query_one(FilterLine).focus()
+            self.set_focus(self.query_one(FilterLine))
         except NoMatches:
             line = FilterLine("find in this text (n next, N previous)", self.reader.find_text)
-            self.mount(line, before=self.query_one(Footer))
-            line.focus()
+            self.mount(line, before=self.query_one(KeyLine))
+            self.set_focus(line)
 
     @on(Input.Changed, "#filter-line")
     def _find_changed(self, event: Input.Changed) -> None:
@@ -66,4 +66,4 @@ class DocumentScreen(ConsoleScreen[None]):
         if not event.keep:
             self.reader.find("")
         await self.query_one(FilterLine).remove()
-        self.reader.focus()
+        self.set_focus(self.reader)

@@ -73,7 +73,9 @@ class HelpScreen(DocumentScreen):
 def _rows(node: DOMNode) -> Iterator[tuple[str, str, str]]:
     """Key names, what they do, and the id that rebinds them; one row per action of ours, and Textual's tab keys."""
     rows: dict[str, tuple[list[str], Binding]] = {}
-    for key, bindings in node._bindings.key_to_bindings.items():
+    own = node._bindings.copy()
+    own.apply_keymap(node.app._keymap)
+    for key, bindings in own.key_to_bindings.items():
         for binding in bindings:
             if not binding.id and key not in ("tab", "shift+tab"):
                 continue

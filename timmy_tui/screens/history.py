@@ -8,7 +8,6 @@ from datetime import datetime
 from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.widgets import Footer
 from textual.worker import get_current_worker
 
 from timmy_tui.screens.base import ConsoleScreen
@@ -16,6 +15,7 @@ from timmy_tui.services.reading import SourceError
 from timmy_tui.services.snapshot import Snapshot
 from timmy_tui.services.ticks.records import IndexProgress
 from timmy_tui.text import percent_text
+from timmy_tui.widgets.key_line import KeyLine
 from timmy_tui.widgets.line import EMPTY, Line, line
 from timmy_tui.widgets.list_pane import ListPane, NumberedKeys
 from timmy_tui.widgets.pane import Pane
@@ -38,15 +38,14 @@ class HistoryScreen(ConsoleScreen[None]):
     def compose(self) -> ComposeResult:
         """The list and the keys."""
         yield ListPane("Every tick", id="ticks")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Build the index, or take in what is new."""
-        super().on_mount()
         self._show()
         self._build()
 
-    def on_snapshot(self, snapshot: Snapshot) -> None:
+    def snapshot_changed(self, snapshot: Snapshot) -> None:
         """New ticks may have come."""
         if self._progress is None:
             self._grow()

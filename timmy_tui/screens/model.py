@@ -38,10 +38,10 @@ class ModelScreen(DocumentScreen):
         self._show()
         self._read_details()
 
-    def on_snapshot(self, snapshot: Snapshot) -> None:
+    def snapshot_changed(self, snapshot: Snapshot) -> None:
         self._show()
 
-    def on_clock(self, now: float) -> None:
+    def clock_ticked(self, now: float) -> None:
         self._show()
 
     def _find(self) -> tuple[InstalledModel | None, LoadedModel | None]:

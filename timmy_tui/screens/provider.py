@@ -10,6 +10,7 @@ from textual import work
 from timmy_tui.screens.document import DocumentScreen
 from timmy_tui.services.providers.metrics import ProviderEvent, read_provider_events
 from timmy_tui.services.providers.records import ProviderStatus
+from timmy_tui.services.reading import SourceError
 from timmy_tui.services.snapshot import Snapshot
 from timmy_tui.text import duration_text, percent_text, span_text, timer_text
 from timmy_tui.widgets.line import EMPTY, Line, line, wrap
@@ -26,22 +27,28 @@ class ProviderScreen(DocumentScreen):
         super().__init__(name)
         self._provider_name = name
         self._events: tuple[ProviderEvent, ...] = ()
+        self._no_events = "reading…"
 
     def fill(self) -> None:
         self._show()
         self._read_events()
 
-    def on_snapshot(self, snapshot: Snapshot) -> None:
+    def snapshot_changed(self, snapshot: Snapshot) -> None:
         self._show()
         self._read_events()
 
-    def on_clock(self, now: float) -> None:
+    def clock_ticked(self, now: float) -> None:
         self._show()
 
     @work(group="events", exclusive=True, exit_on_error=False, description="read a provider's events")
     async def _read_events(self) -> None:
         path = self.console.settings.database_path
-        self._events = await asyncio.to_thread(read_provider_events, path, self._provider_name)
+        try:
+            self._events = await asyncio.to_thread(read_provider_events, path, self._provider_name)
+        except SourceError as error:
+            self._no_events = error.message
+        else:
+            self._no_events = "none recorded"
         self._show()
 
     def _show(self) -> None:
@@ -78,7 +85,7 @@ class ProviderScreen(DocumentScreen):
         out.extend([EMPTY, heading("Events, newest first", width, glyphs)])
         out.extend(map(_event_line, self._events))
         if not self._events:
-            out.append(line(("none recorded", "quiet")))
+            out.append(line((self._no_events, "quiet")))
         return out
 
 

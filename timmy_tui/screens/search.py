@@ -8,11 +8,12 @@ from datetime import datetime
 from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from timmy_tui.screens.base import ConsoleScreen
 from timmy_tui.services.hermes.records import SearchHit
 from timmy_tui.services.reading import SourceError
+from timmy_tui.widgets.key_line import KeyLine
 from timmy_tui.widgets.line import Line, line, wrap
 from timmy_tui.widgets.list_pane import ListPane
 from timmy_tui.widgets.pane import Pane
@@ -44,20 +45,19 @@ class SearchScreen(ConsoleScreen[None]):
         wanted.cursor_blink = False
         yield wanted
         yield ListPane("Messages", id="hits")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Nothing has been asked for yet."""
-        super().on_mount()
         self._show([line(("Type at least two letters.", "quiet"))])
 
     def action_to_hits(self) -> None:
         """From the line to the hits."""
-        self.hits.focus()
+        self.set_focus(self.hits)
 
     @on(Input.Submitted)
     def _submitted(self) -> None:
-        self.hits.focus()
+        self.set_focus(self.hits)
 
     @on(Input.Changed)
     @work(group="search", exclusive=True, exit_on_error=False, description="search messages")

@@ -36,7 +36,7 @@ class SessionScreen(DocumentScreen):
         self.reader.read(lambda width: [line(("Reading the transcript…", "quiet"))])
         self._read()
 
-    def on_snapshot(self, snapshot: Snapshot) -> None:
+    def snapshot_changed(self, snapshot: Snapshot) -> None:
         """Read again when this session's row has changed."""
         value = snapshot.hermes.value
         row = next((row for row in value.sessions if row.id == self._session_id), None) if value else None

@@ -29,7 +29,7 @@ class SetupScreen(DocumentScreen):
         self.reader.read(lambda width: [line(("Looking around…", "quiet"))])
         self._look()
 
-    def on_snapshot(self, snapshot: Snapshot) -> None:
+    def snapshot_changed(self, snapshot: Snapshot) -> None:
         """Something came up or went away: look again."""
         self._look()
 

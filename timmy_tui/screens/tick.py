@@ -10,13 +10,14 @@ from textual import getters, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Container
-from textual.widgets import Footer
+from textual.content import Content
 
 from timmy_tui.screens.document import DocumentScreen
 from timmy_tui.services.reading import SourceError
 from timmy_tui.services.ticks.changes import changed_paths
 from timmy_tui.services.ticks.records import Tick, TickHead, TickPlace
 from timmy_tui.text import duration_text
+from timmy_tui.widgets.key_line import KeyLine
 from timmy_tui.widgets.line import EMPTY, Line, Span, line, wrap
 from timmy_tui.widgets.perception_tree import PerceptionTree
 from timmy_tui.widgets.reader import Reader, facts, heading
@@ -46,7 +47,7 @@ class TickScreen(DocumentScreen):
         with Container(id="tick-body"):
             yield PerceptionTree("Perception", glyphs=self.console.glyphs, id="perception")
             yield Reader("Decision", glyphs=self.console.glyphs, id="reader")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def fill(self) -> None:
         self._read(self._place)
@@ -65,9 +66,10 @@ class TickScreen(DocumentScreen):
         self._tick, self._place = tick, place
         old = previous.perception if previous else tick.perception
         self.perception.show(tick.perception, old, changed_paths(old, tick.perception))
-        self.perception.border_title = f"Perception · {_when(tick.head)} {tick.host or ''}".rstrip()
+        # A plain string would be read as markup, and the host's name is the log's.
+        self.perception.border_title = Content(f"Perception · {_when(tick.head)} {tick.host or ''}".rstrip())
         since = f"≠ since {_when(previous.head)}" if previous else "the first tick known"
-        self.perception.border_subtitle = since
+        self.perception.border_subtitle = Content(since)
         head = tick.head
         self.reader.title_line = line(("Decision", "title"), (f" · {head.model or 'rules'}", "quiet"))
         self.reader.read(self._lines, status=line((head.tick_id, "quiet")))

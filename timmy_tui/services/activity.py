@@ -115,22 +115,23 @@ def _sessions(before: Snapshot, after: Snapshot, now: float) -> Iterator[Activit
             if was.state(old_at) != state:
                 yield from _session_now(session, state, new_at)
         elif session.started_at >= old_at - old.hours * 3600:
-            yield Activity(session.started_at, "info", f"{_session_name(session)} session started")
+            yield Activity(session.started_at, "info", _session_text(session, "started"))
             if state in ("done", "failed"):
                 yield from _session_now(session, state, new_at)
 
 
 def _session_now(session: SessionSummary, state: SessionState, at: float) -> Iterator[Activity]:
     if state == "failed":
-        yield Activity(at, "warning", f"{_session_name(session)} session failed")
+        yield Activity(at, "warning", _session_text(session, "failed"))
     elif state == "done":
-        yield Activity(session.last_activity_at, "ok", f"{_session_name(session)} session finished")
+        yield Activity(session.last_activity_at, "ok", _session_text(session, "finished"))
     elif state == "running":
-        yield Activity(session.last_activity_at, "info", f"{_session_name(session)} session continues")
+        yield Activity(session.last_activity_at, "info", _session_text(session, "continues"))
 
 
-def _session_name(session: SessionSummary) -> str:
-    return f"{session.source} {session.title}" if session.title else session.source
+def _session_text(session: SessionSummary, what: str) -> str:
+    title = f": {session.title}" if session.title else ""
+    return f"{session.source} session {what}{title}"
 
 
 def _ticks(before: Snapshot, after: Snapshot, now: float) -> Iterator[Activity]:

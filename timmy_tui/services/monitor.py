@@ -46,6 +46,8 @@ class Monitor:
         self.snapshot = self._first_snapshot()
         self._publish: Callable[[Snapshot], None] = lambda snapshot: None
         self._pollers: dict[str, Poller[object]] = {}
+        self._silent: set[str] = set()
+        self._first_round = asyncio.Event()
         self._make_pollers()
 
     async def run(self, publish: Callable[[Snapshot], None]) -> None:
@@ -98,17 +100,21 @@ class Monitor:
     def _first_snapshot(self) -> Snapshot:
         servers = []
         for config in self.settings.config.ollama:
-            url = self.sources.ollama[config.name].url
+            url = self.sources.ollama[config.shown_name].url
             total = config.vram_total_gb
             servers.append(
                 OllamaServer(
-                    name=clean(config.name, limit=40),
+                    name=config.shown_name,
                     url=clean(url),
                     vram_total_bytes=None if total is None else int(total * 1e9),
                     on_this_host=_is_this_host(url),
                 )
             )
-        return Snapshot(host=clean(platform.node() or "localhost", limit=40), ollama=tuple(servers))
+        return Snapshot(
+            host=clean(platform.node() or "localhost", limit=40),
+            ollama=tuple(servers),
+            heartbeat_enabled=self.settings.config.heartbeat.enabled,
+        )
 
     def _make_pollers(self) -> None:
         intervals, timeouts = self.settings.config.intervals, self.settings.config.timeouts
@@ -122,10 +128,15 @@ class Monitor:
         self._add("providers", sources.providers.read, min(5.0, intervals.providers_s), timeouts.providers_s * 2 + 1)
 
     def _add(self, name: str, ask: Callable[[], Awaitable[object]], interval_s: float, timeout_s: float) -> None:
+        self._silent.add(name)
         self._pollers[name] = Poller(name, ask, Pace(interval_s, timeout_s), clock=self.clock)
 
     async def _follow_hints(self) -> None:
-        """A file event only wakes the poller: the stat poll stays the guarantee (facts/tailing.md row 23)."""
+        """A file event only wakes the poller: the stat poll stays the guarantee (facts/tailing.md row 23).
+
+        The watcher is imported when every source has said something: nobody waits for it.
+        """
+        await self._first_round.wait()
         async for _ in self.sources.tick_hints():
             self.refresh("heartbeat")
 
@@ -133,6 +144,9 @@ class Monitor:
         return lambda reading: self._take(name, reading)
 
     def _take(self, name: str, reading: Reading[object]) -> None:
+        self._silent.discard(name)
+        if not self._silent:
+            self._first_round.set()
         before = self.snapshot
         kind, _, server = name.partition(":")
         if kind == "ollama":
@@ -145,19 +159,9 @@ class Monitor:
         else:
             old = getattr(before, kind)
             self.snapshot = msgspec.structs.replace(before, **{kind: reading})
-        if _says_the_same(old, reading):
+        if reading.says_same_as(old):
             return
         self._publish(self.snapshot)
-
-
-def _says_the_same(old: Reading[T], new: Reading[T]) -> bool:
-    """Whether a view of ``new`` looks like a view of ``old``, ages aside."""
-    return (
-        old.error == new.error
-        and old.hint == new.hint
-        and (old.value is new.value or (old.value is not None and old.value == new.value))
-        and (old.value is None) == (new.value is None)
-    )
 
 
 def _in_thread(read: Callable[[], T]) -> Callable[[], Awaitable[T]]:

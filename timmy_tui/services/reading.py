@@ -46,6 +46,15 @@ class Reading(Struct, Generic[T_co], frozen=True):
             return "stale"
         return "fresh"
 
+    def says_same_as(self, other: Reading[object]) -> bool:
+        """Whether a view of this reading looks like a view of ``other``, ages aside."""
+        return (
+            self.error == other.error
+            and self.hint == other.hint
+            and (self.value is None) == (other.value is None)
+            and (self.value is other.value or self.value == other.value)
+        )
+
     def age_s(self, now: float) -> float | None:
         """Seconds since the value was read."""
         return None if self.at is None else max(0.0, now - self.at)

@@ -25,6 +25,13 @@ class OllamaServer(Struct, frozen=True):
     on_this_host: bool = True
 
 
+def same_servers(before: tuple[OllamaServer, ...], after: tuple[OllamaServer, ...]) -> bool:
+    """Whether a view of the servers looks the same, ages aside."""
+    return len(before) == len(after) and all(
+        old.name == new.name and new.reading.says_same_as(old.reading) for old, new in zip(before, after, strict=True)
+    )
+
+
 class Snapshot(Struct, frozen=True):
     """One reading of every source. ``status --json`` and the dashboard are two views of it."""
 

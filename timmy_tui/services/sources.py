@@ -16,8 +16,6 @@ from timmy_tui.services.ticks.log import HeartbeatStore
 from timmy_tui.services.ticks.watch import changes
 from timmy_tui.services.worker.observe import WorkerObserver
 
-DEFAULT_OLLAMA = "http://127.0.0.1:11434"
-
 
 class Sources:
     """One client or store for each thing that is watched. Making them opens and imports nothing heavy."""
@@ -28,8 +26,8 @@ class Sources:
         self.ollama: dict[str, OllamaClient] = {}
         for server in config.ollama:
             headers = {name: expand_env(value, env) for name, value in server.headers.items()}
-            self.ollama[server.name] = OllamaClient(
-                connectable_url(server.url or settings.ollama_host or DEFAULT_OLLAMA),
+            self.ollama[server.shown_name] = OllamaClient(
+                connectable_url(settings.ollama_address(server)),
                 headers={name: value for name, value in headers.items() if value is not None},
                 timeout_s=config.timeouts.ollama_s,
                 tags_every_s=config.intervals.ollama_tags_s,

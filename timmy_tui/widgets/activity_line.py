@@ -22,8 +22,10 @@ class ActivityLine(LinesView):
 
     def update(self, newest_first: Sequence[Activity], look: View) -> None:
         """Show these events."""
-        self._events, self._look = tuple(newest_first), look
-        self.redraw()
+        events = tuple(newest_first)
+        if events != self._events or self._look.now == 0:
+            self._events, self._look = events, look
+            self.redraw()
 
     def redraw(self) -> None:
         """Draw from the current events."""
@@ -43,7 +45,3 @@ class ActivityLine(LinesView):
         if not self._events:
             shown = line((" Nothing has changed since the console opened.", "quiet"))
         self.show([shown])
-
-    def on_resize(self) -> None:
-        """A new width needs a new line."""
-        self.redraw()

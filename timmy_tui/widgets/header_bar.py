@@ -9,15 +9,22 @@ from msgspec import Struct
 from timmy_tui.services.severity import Overall
 from timmy_tui.services.snapshot import Snapshot
 from timmy_tui.text import span_text, timer_text
-from timmy_tui.widgets.line import EMPTY, Line, crop, joined, line, spread, width_of
+from timmy_tui.widgets.line import EMPTY, Line, Span, crop, line, spread, width_of
 from timmy_tui.widgets.lines_view import LinesView
 from timmy_tui.widgets.pane import View
 
-QUIET_BELOW = 100
+QUIET_BELOW = 80
 """Below this width a worker that is up is not mentioned."""
 
 REASON_ROOM = 36
-"""Cells that the severity and its reason get before anything else but the clock."""
+"""Cells that the severity and its reason get before the worker."""
+
+ROOM_FOR_TICK = 24
+"""Cells of the clock from which on it tells the next tick too."""
+
+
+PROBLEM_MIN = 16
+"""Cells that the first problem gets before the count of the others."""
 
 
 class HeaderFacts(Struct, frozen=True):
@@ -33,7 +40,7 @@ class HeaderFacts(Struct, frozen=True):
 
 
 class HeaderBar(LinesView):
-    """Severity with its first reason on the left; worker, next tick and clock on the right."""
+    """Severity with its first reason on the left, the worker on the right."""
 
     def __init__(self) -> None:
         super().__init__(id="header")
@@ -49,18 +56,12 @@ class HeaderBar(LinesView):
         if self._facts is not None and self.size.width > 0:
             self.show([self._line(self._facts, self.size.width)])
 
-    def on_resize(self) -> None:
-        """A new width needs a new line."""
-        self.redraw()
-
     def _line(self, facts: HeaderFacts, width: int) -> Line:
-        look = facts.look
-        clock = line((f"{datetime.fromtimestamp(look.now).astimezone():%H:%M:%S} ", "strong"))
-        # By importance the clock comes first; on the line it stands last.
-        healthy = facts.snapshot.worker.value is not None and facts.snapshot.worker.value.state == "up"
-        worker = EMPTY if healthy and width < QUIET_BELOW else self._worker(facts)
-        kept = _kept([clock, worker, self._next_tick(facts)], max(width_of(clock), width - REASON_ROOM))
-        right_end = joined(reversed(kept), line("   "))
+        worker = facts.snapshot.worker.value
+        healthy = worker is not None and worker.state == "up"
+        right_end = EMPTY if healthy and width < QUIET_BELOW else self._worker(facts)
+        if width_of(right_end) > width - REASON_ROOM:
+            right_end = EMPTY
         room = width - width_of(right_end) - 2
         return spread(crop(self._left(facts, room), room), right_end, width)
 
@@ -71,11 +72,16 @@ class HeaderBar(LinesView):
             parts.append(line((" DEMO ", "demo"), " "))
         if facts.look.paused:
             parts.append(line((f"{glyphs.paused} paused  ", "warning")))
+        if not overall.problems and _still_looking(facts.snapshot):
+            return (*(span for part in parts for span in part), Span(f"{glyphs.off} looking…", "quiet"))
         parts.append(line((f"{glyphs.severity(overall.severity)} {overall.severity}", overall.severity)))
         left: Line = tuple(span for part in parts for span in part)
         if overall.problems:
             more = len(overall.problems) - 1
-            left = (*left, *line(f"  {overall.problems[0]}", (f"  +{more} more" if more else "", "quiet")))
+            rest = line((f"  +{more} more" if more else "", "quiet"))
+            room = width - width_of(left) - width_of(rest)
+            problem = crop(line(f"  {overall.problems[0]}"), max(room, PROBLEM_MIN))
+            left = (*left, *problem, *rest)
         elif width > 60:
             left = (*left, *line((f"  all quiet on {facts.snapshot.host}", "quiet")))
         return left
@@ -95,23 +101,47 @@ class HeaderBar(LinesView):
         waiting = f" {worker.pending} queued" if worker.pending else ""
         return line(("worker ", "quiet"), (f"{sign} {worker.state}", role), (f"{whose}{waiting}", "quiet"))
 
-    def _next_tick(self, facts: HeaderFacts) -> Line:
-        value = facts.snapshot.heartbeat.value
-        due = value.next_at() if value else None
-        if value is None or due is None:
-            return EMPTY
-        wait = due - facts.look.now
-        if wait > 0:
-            return line(("next tick ", "quiet"), timer_text(wait))
-        if value.overdue(facts.look.now):
-            return line(("tick ", "quiet"), (f"overdue {span_text(-wait)}", "warning"))
-        return line(("next tick ", "quiet"), "due")
+
+class HeaderClock(LinesView):
+    """The time of the next tick and the time of day.
+
+    A widget of its own because Textual sends a changed line again from its widget's left edge: this way a second
+    costs these cells and not the whole header.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(id="clock")
+        self._facts: HeaderFacts | None = None
+
+    def update(self, facts: HeaderFacts) -> None:
+        """Show these facts."""
+        self._facts = facts
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw from the current facts; a narrow clock leaves the next tick out."""
+        width = self.size.width
+        if self._facts is None or width <= 0:
+            return
+        clock = line((f"{datetime.fromtimestamp(self._facts.look.now).astimezone():%H:%M:%S} ", "strong"))
+        tick = _next_tick(self._facts) if width >= ROOM_FOR_TICK else EMPTY
+        self.show([spread((*line("  "), *tick), clock, width)])
 
 
-def _kept(parts: list[Line], room: int) -> list[Line]:
-    """As many leading parts as fit into ``room`` cells, three apart."""
-    kept: list[Line] = []
-    for part in parts:
-        if part and sum(width_of(other) + 3 for other in kept) + width_of(part) <= room:
-            kept.append(part)
-    return kept
+def _next_tick(facts: HeaderFacts) -> Line:
+    value = facts.snapshot.heartbeat.value
+    due = value.next_at() if value else None
+    if value is None or due is None:
+        return EMPTY
+    wait = due - facts.look.now
+    if wait > 0:
+        return line(("next tick ", "quiet"), timer_text(wait))
+    if value.overdue(facts.look.now):
+        return line(("tick ", "quiet"), (f"overdue {span_text(-wait)}", "warning"))
+    return line(("next tick ", "quiet"), "due")
+
+
+def _still_looking(snapshot: Snapshot) -> bool:
+    """A source has not said anything yet, so that nothing is known to be well."""
+    readings = (*(server.reading for server in snapshot.ollama), snapshot.hermes, snapshot.heartbeat)
+    return not snapshot.ollama or any(reading.at is None and reading.error is None for reading in readings)

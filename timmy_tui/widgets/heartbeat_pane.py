@@ -11,8 +11,8 @@ from textual.message import Message
 from timmy_tui.services.reading import Reading
 from timmy_tui.services.ticks.records import HeartbeatReading, Tick, TickHead
 from timmy_tui.text import duration_text, span_text
-from timmy_tui.widgets.line import EMPTY, Line, Span, fitting, line, spread, wrap
-from timmy_tui.widgets.pane import Pane, View, trouble
+from timmy_tui.widgets.line import EMPTY, Line, Span, fitting, line, spread, width_of, wrap
+from timmy_tui.widgets.pane import Pane, View, not_fresh, trouble
 from timmy_tui.widgets.table import Cell, row
 
 STRIP_S = 86_400.0
@@ -48,6 +48,7 @@ class HeartbeatPane(Pane):
         self._keys: tuple[str, ...] = ()
         self._whole: Tick | None = None
         self._following = True
+        self._counted: tuple[int, int, float, list[TickHead | None]] | None = None
 
     def update(self, reading: Reading[HeartbeatReading], look: View) -> None:
         """Show this reading."""
@@ -59,10 +60,15 @@ class HeartbeatPane(Pane):
             self._heads = {_key(head): head for head in reversed(heads)}
             if self._following:
                 self.cursor_key = None
+            self._filter()
         self.reading, self.look = reading, look
-        self._filter()
         self.redraw()
         self._announce()
+
+    @property
+    def restless(self) -> bool:
+        """A log that is not there is looked for again."""
+        return self.reading.error is not None
 
     def show_tick(self, tick: Tick) -> None:
         """The whole record of the selected tick has been read."""
@@ -103,19 +109,16 @@ class HeartbeatPane(Pane):
 
     def status_line(self) -> Line:
         glyphs, now, value = self.look.glyphs, self.look.now, self.reading.value
-        match self.reading.state(now):
-            case "waiting":
-                return line((f"{glyphs.off} reading", "quiet"))
-            case "absent":
-                return line((f"{glyphs.off} no ticks yet", "warning"))
-            case "stale":
-                return line((f"{glyphs.stale} {span_text(self.reading.age_s(now) or 0)} old", "warning"))
+        state = not_fresh(self.reading, self.look, Span(f"{glyphs.off} no log", "warning"))
+        if state is not None:
+            return state
         if value is None or value.last is None:
             return line((f"{glyphs.off} no ticks yet", "quiet"))
         every = line((f"every {value.every_s / 60:g} m ", "quiet"))
         due = value.next_at()
         if value.overdue(now) and due is not None:
-            return (*every, *line((f"{glyphs.warning} overdue {span_text(now - due)}", "warning")))
+            late = line((f"{glyphs.warning} overdue {span_text(now - due)}", "warning"))
+            return late if width_of(every) + width_of(late) > self.status_room else (*every, *late)
         return (*every, *line((f"{glyphs.ok} on time", "ok")))
 
     def foot(self) -> Line:
@@ -127,7 +130,7 @@ class HeartbeatPane(Pane):
             parts.append(line(("1 incomplete line", "quiet")))
         if value and value.note:
             parts.append(line((value.note, "quiet")))
-        return fitting(parts, line((f" {self.look.glyphs.dot} ", "frame")), max(0, self.size.width - 16))
+        return fitting(parts, line((f" {self.look.glyphs.dot} ", "frame")), self.foot_room)
 
     def head(self, width: int, height: int) -> Sequence[Line]:
         lines = trouble(self.reading, self.look.now, width, absent="warning")
@@ -146,7 +149,7 @@ class HeartbeatPane(Pane):
         if selected is not None:
             room = height - len(lines) - len(counts)
             roomy = height > 11
-            decision = self._decision(selected, width)
+            decision = self._decision(selected, width, height)
             spare = room - len(decision)
             if spare < 0:
                 decision = decision[: max(1, room)]
@@ -167,7 +170,7 @@ class HeartbeatPane(Pane):
             return () if self.reading.error else [line(("Reading the tick log…", "quiet"))]
         if self.filter_text:
             return [line((f"No tick matches “{self.filter_text}”.", "quiet"))]
-        return [line(("The log is empty: the first tick will show here.", "quiet"))]
+        return wrap("The log is empty: the first tick will show here.", width, "quiet")
 
     def keys(self) -> Sequence[str]:
         return self._keys
@@ -186,15 +189,7 @@ class HeartbeatPane(Pane):
         """One cell per stretch of the last 24 h, aligned to the clock so that it does not shimmer."""
         bucket_s = STRIP_S / width
         end = math.ceil(self.look.now / bucket_s) * bucket_s
-        cells: list[TickHead | None] = [None] * width
-        for head in value.recent:
-            if head.at is None:
-                continue
-            index = width - 1 - int((end - head.at) // bucket_s)
-            if 0 <= index < width:
-                there = cells[index]
-                if there is None or WORST[head.severity] >= WORST[there.severity]:
-                    cells[index] = head
+        cells = self._cells(value, width, end)
         selected = self.selected()
         marked = -1
         if selected is not None and selected.at is not None and self.has_focus:
@@ -211,7 +206,24 @@ class HeartbeatPane(Pane):
                 spans.append(Span(text, role))
         return tuple(spans)
 
-    def _decision(self, head: TickHead, width: int) -> list[Line]:
+    def _cells(self, value: HeartbeatReading, width: int, end: float) -> list[TickHead | None]:
+        """The worst tick of each stretch; counted anew only when a tick came or the strip moved on by a cell."""
+        if self._counted is not None and self._counted[:3] == (id(value), width, end):
+            return self._counted[3]
+        bucket_s = STRIP_S / width
+        cells: list[TickHead | None] = [None] * width
+        for head in value.recent:
+            if head.at is None:
+                continue
+            index = width - 1 - int((end - head.at) // bucket_s)
+            if 0 <= index < width:
+                there = cells[index]
+                if there is None or WORST[head.severity] >= WORST[there.severity]:
+                    cells[index] = head
+        self._counted = (id(value), width, end, cells)
+        return cells
+
+    def _decision(self, head: TickHead, width: int, height: int) -> list[Line]:
         glyphs, tick = self.look.glyphs, self._tick_of(head)
         who = head.model or ("model" if head.by_model else "rules")
         facts = fitting(
@@ -227,11 +239,11 @@ class HeartbeatPane(Pane):
             width,
         )
         reasoning = tick.decision.reasoning if tick and tick.decision else head.summary
-        lines = [facts, *wrap(reasoning or "(no reasoning)", width, indent="  ")]
+        lines = [facts, *wrap(reasoning or "(no reasoning)", width, indent="  ", limit=height)]
         actions = (tick.actions or (tick.decision.actions if tick.decision else ())) if tick else ()
         for action in actions:
             role = "warning" if action.upper().startswith("ALERT") else "text"
-            wrapped = wrap(action, width - 4, role)
+            wrapped = wrap(action, width - 4, role, limit=height)
             lines.extend(
                 line((f"  {glyphs.arrow} " if first == 0 else "    ", role), *content)
                 for first, content in enumerate(wrapped)

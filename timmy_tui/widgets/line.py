@@ -1,7 +1,7 @@
 """Lines of styled text as plain values: what a view shows, before it knows of any terminal.
 
-A :class:`Span` pairs text with a *role*; ``styles.tcss`` says what each role looks like. Lines compare by value, so a
-view repaints only the cells that changed, and a test can read a whole pane as text.
+A :class:`Span` pairs text with a *role* (:mod:`timmy_tui.widgets.roles`); ``styles.tcss`` says what each role looks
+like. Lines compare by value, so a view repaints only the cells that changed, and a test can read a whole pane as text.
 """
 
 from __future__ import annotations
@@ -10,31 +10,6 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
-
-ROLES = frozenset(
-    {
-        "text",
-        "quiet",
-        "strong",
-        "title",
-        "frame",
-        "ok",
-        "warning",
-        "critical",
-        "fallback",
-        "unknown",
-        "info",
-        "key",
-        "bar",
-        "bar-over",
-        "bar-empty",
-        "spark",
-        "changed",
-        "match",
-        "selected",
-        "demo",
-    }
-)
 
 
 class Span(NamedTuple):
@@ -47,6 +22,8 @@ class Span(NamedTuple):
 Line = tuple[Span, ...]
 
 EMPTY: Line = ()
+
+_NUMERIC = "0123456789.,:"
 
 
 def line(*parts: str | tuple[str, str] | Span) -> Line:
@@ -62,11 +39,17 @@ def plain(content: Line) -> str:
 
 def width_of(content: Line) -> int:
     """The line's width in terminal cells."""
-    return sum(cell_len(span.text) for span in content)
+    width = 0
+    for text, _ in content:  # asked thousands of times per drawing: the common case costs no call
+        width += len(text) if text.isascii() else cell_len(text)
+    return width
 
 
 def crop(content: Line, width: int, ellipsis: str = "…") -> Line:
-    """At most ``width`` cells of the line; what was cut is marked by ``ellipsis``."""
+    """At most ``width`` cells of the line; what was cut is marked by ``ellipsis``.
+
+    The mark never stands behind a digit: half a number would read as another one.
+    """
     if width_of(content) <= width:
         return content
     if width <= 0:
@@ -83,6 +66,11 @@ def crop(content: Line, width: int, ellipsis: str = "…") -> Line:
             kept.append(Span(set_cell_size(span.text, room).rstrip(), span.role))
         break
     role = kept[-1].role if kept else "text"
+    while kept and kept[-1].text[-1:] in _NUMERIC:
+        last = kept.pop()
+        shorter = last.text.rstrip(_NUMERIC)
+        if shorter:
+            kept.append(Span(shorter, last.role))
     return (*kept, Span(ellipsis[:width], role))
 
 
@@ -161,19 +149,29 @@ def _broken(paragraph: str, room: int) -> Iterable[str]:
             continue
         if current not in ("", lead):
             yield current
-        current = lead + word
-        while cell_len(current) > room:
-            taken = max(1, _whole_prefix(current, room))
-            yield current[:taken]
-            current = current[taken:]
+        *whole, current = _folded(lead + word, room) or [""]
+        yield from whole
     if current not in ("", lead) or not paragraph.strip():
         yield current
 
 
+def _folded(word: str, room: int) -> list[str]:
+    """A word without a space in pieces of at most ``room`` cells; a megabyte of it in one pass."""
+    pieces: list[str] = []
+    start = 0
+    while start < len(word):
+        # Marks take no cells of their own, so that more characters than cells may fit.
+        window = word[start : start + 4 * room]
+        taken = max(1, _whole_prefix(window, room))
+        pieces.append(window[:taken])
+        start += taken
+    return pieces
+
+
 def _whole_prefix(text: str, room: int) -> int:
     """How many characters of ``text`` fit whole into ``room`` cells."""
-    if text[:room].isascii():
-        return room
+    if text[:room].isascii() and text[room : room + 1].isascii():
+        return min(room, len(text))
     used = 0
     for index, character in enumerate(text):
         used += cell_len(character)

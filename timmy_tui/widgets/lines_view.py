@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.segment import Segment
-from rich.style import Style
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from timmy_tui.widgets.line import EMPTY, ROLES, Line, Span, fit, width_of
+from timmy_tui.widgets.line import EMPTY, Line, Span, fit, width_of
+from timmy_tui.widgets.roles import RoleStyles
 
 
 class LinesView(Widget):
@@ -20,18 +20,23 @@ class LinesView(Widget):
     the bytes of its digits, an unchanged pane costs nothing (facts/textual.md §2 rule 5).
     """
 
-    COMPONENT_CLASSES = {f"line--{role}" for role in ROLES}
     ALLOW_SELECT = False
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.lines: tuple[Line, ...] = ()
         self._strips: dict[tuple[Line, int], Strip] = {}
-        self._role_styles: dict[str, Style] = {}
+        self._drawn_for = Size(0, 0)
+        self._drawing = False
+
+    def redraw(self) -> None:
+        """Work the lines out for the current size and values, and :meth:`show` them. Subclasses do."""
 
     def show(self, lines: Sequence[Line]) -> None:
         """Show ``lines`` from the top row on."""
         before, self.lines = self.lines, tuple(lines)
+        if self._drawing:
+            return
         width = self.size.width
         for y in range(max(len(before), len(self.lines))):
             old = before[y] if y < len(before) else EMPTY
@@ -43,7 +48,15 @@ class LinesView(Widget):
                 self.refresh(Region(start, y, end - start, 1))
 
     def render_line(self, y: int) -> Strip:
-        """One row as a strip, padded to the widget's width."""
+        """One row as a strip, padded to the widget's width.
+
+        A new size is drawn for here, not on the Resize event: that comes after the frame, which would be empty.
+        """
+        if self.size != self._drawn_for:
+            self._drawn_for = self.size
+            self._drawing = True
+            self.redraw()
+            self._drawing = False
         width = self.size.width
         content = self.lines[y] if 0 <= y < len(self.lines) else EMPTY
         key = (content, width)
@@ -58,28 +71,32 @@ class LinesView(Widget):
     def notify_style_update(self) -> None:
         """A theme or state class changed: the roles look different now."""
         self._strips.clear()
-        self._role_styles.clear()
         super().notify_style_update()
 
-    def role_style(self, role: str) -> Style:
-        """The Rich style of a role, as ``styles.tcss`` and the theme have it; ``role!`` is the role under the cursor."""
-        style = self._role_styles.get(role)
-        if style is None:
-            if role.endswith("!"):
-                # Quiet text would drown in the cursor's colour.
-                base = "text" if role in ("quiet!", "unknown!") else role[:-1]
-                style = self.role_style(base) + self._component("selected")
-            else:
-                style = self.rich_style if role == "text" else self.rich_style + self._component(role)
-            self._role_styles[role] = style
-        return style
-
-    def _component(self, role: str) -> Style:
-        return self.get_component_rich_style(f"line--{role}", partial=True)
-
     def _strip(self, content: Line, width: int) -> Strip:
-        segments = [Segment(span.text, self.role_style(span.role)) for span in fit(content, width)]
+        base, screen = self.rich_style, self.screen
+        if not isinstance(screen, RoleStyles):
+            raise TypeError("a line view stands on a screen that knows the roles")
+        segments = [Segment(span.text, base + screen.role_style(span.role)) for span in _merged(fit(content, width))]
         return Strip(segments, width)
+
+
+def _merged(content: Line) -> list[Span]:
+    """The line with its blanks joined to the span before them: each span costs 45 bytes on the wire.
+
+    A blank looks alike in all roles but those with a background or an underline of their own.
+    """
+    merged: list[Span] = []
+    for span in content:
+        if merged and (span.role == merged[-1].role or (span.text.isspace() and _shows_nothing(span, merged[-1]))):
+            merged[-1] = Span(merged[-1].text + span.text, merged[-1].role)
+        else:
+            merged.append(span)
+    return merged
+
+
+def _shows_nothing(blank: Span, before: Span) -> bool:
+    return blank.role.endswith("!") == before.role.endswith("!") and not {"demo", "match"} & {blank.role, before.role}
 
 
 def _differing_cells(old: Line, new: Line) -> tuple[int, int]:

@@ -12,14 +12,16 @@ from timmy_tui.services.ollama.records import InstalledModel, LoadedModel, PullP
 from timmy_tui.services.ollama.rules import expiry, gpu_share, match_installed, processor_text
 from timmy_tui.services.reading import Reading
 from timmy_tui.services.snapshot import OllamaServer
-from timmy_tui.text import bytes_text, context_text, countdown_text, duration_text, percent_text, span_text
-from timmy_tui.widgets.line import EMPTY, Line, joined, line, spread, width_of
-from timmy_tui.widgets.pane import Pane, View, trouble
+from timmy_tui.text import bytes_text, context_text, countdown_text, duration_text, percent_text
+from timmy_tui.widgets.line import EMPTY, Line, Span, crop, joined, line, spread, width_of
+from timmy_tui.widgets.pane import Pane, View, not_fresh, trouble
 from timmy_tui.widgets.table import Cell, bar, row
 
 WIDE = 66
 NAME_MIN = 16
-ACTIONS = Binding.Group("model ", compact=True)
+SECONDS_SHOW_S = 130.0
+"""A countdown below this is told in seconds."""
+ACTIONS = Binding.Group("model", compact=True)
 
 
 class ModelRow(Struct, frozen=True):
@@ -67,27 +69,34 @@ class ModelsPane(Pane):
         self.gpu, self.pulls, self.busy, self.look = gpu, pulls, busy, look
         self.redraw()
 
+    @property
+    def restless(self) -> bool:
+        """A countdown runs, or something of ours is under way, or a dead server is tried again."""
+        return bool(
+            self.pulls
+            or self.busy
+            or any(server.reading.error for server in self.servers)
+            or any(
+                entry.loaded.expires_at is not None and entry.loaded.expires_at - self.look.now < SECONDS_SHOW_S
+                for entry in self._rows.values()
+                if entry.loaded
+            )
+        )
+
     def selected(self) -> ModelRow | None:
         """The model under the cursor."""
         key = self.cursor_here()
         return self._rows.get(key) if key else None
 
     def status_line(self) -> Line:
-        glyphs, now = self.look.glyphs, self.look.now
+        glyphs = self.look.glyphs
         parts = []
         for server in self.servers:
             reading = server.reading
-            match reading.state(now):
-                case "waiting":
-                    state = line((f"{glyphs.off} asking", "quiet"))
-                case "fresh":
-                    latency = reading.value.latency_ms if reading.value else None
-                    state = line((glyphs.ok, "ok"), (f" {duration_text(latency)}", "quiet"))
-                case "stale":
-                    age = span_text(reading.age_s(now) or 0)
-                    state = line((f"{glyphs.stale} {age} old", "warning"))
-                case "absent":
-                    state = line((f"{glyphs.critical} down", "critical"))
+            state = not_fresh(reading, self.look, Span(f"{glyphs.critical} down", "critical"))
+            if state is None:
+                latency_ms = reading.value.latency_ms if reading.value else None
+                state = line((glyphs.ok, "ok"), (f" {duration_text(latency_ms)}", "quiet"))
             parts.append((*line((f"{server.name} ", "quiet")), *state))
         return joined(parts, line(" "))
 
@@ -114,15 +123,10 @@ class ModelsPane(Pane):
         if any(server.reading.state(self.look.now) == "fresh" for server in self.servers):
             if self.filter_text:
                 return [line((f"No model matches “{self.filter_text}”.", "quiet"))]
-            return [
-                line("No models installed."),
-                line(
-                    ("Get one with ", "quiet"),
-                    ("P", "key"),
-                    (" or:  ", "quiet"),
-                    ("ollama pull llama3.2:3b", "strong"),
-                ),
-            ]
+            command = line(("ollama pull llama3.2:3b", "strong"))
+            by_key = line(("Get one with ", "quiet"), ("P", "key"), (" or:  ", "quiet"))
+            lines = [(*by_key, *command)] if width >= width_of(by_key) + width_of(command) else [by_key, command]
+            return [line("No models installed."), *lines]
         if not any(server.reading.error for server in self.servers):
             return [line(("Asking Ollama…", "quiet"))]
         return ()
@@ -224,7 +228,8 @@ class ModelsPane(Pane):
             (f" {percent_text(share)}", "strong"),
             (f"  {progress.completed_bytes / 1e9:.1f}/{progress.total_bytes / 1e9:.1f} GB", "quiet"),
         )
-        label = line(("↓ ", "info"), (name, "strong"), " ")
+        label = crop(line(("↓ ", "info"), (name, "strong")), width - width_of(figures) - 5)
+        label = (*label, Span(" "))
         room = width - width_of(label) - width_of(figures)
         return (*label, *bar(share, max(4, room), glyphs.bar_full, glyphs.bar_empty), *figures)
 

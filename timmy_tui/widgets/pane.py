@@ -17,6 +17,9 @@ from timmy_tui.text import span_text
 from timmy_tui.widgets.line import EMPTY, Line, Span, crop, fit, line, width_of, wrap
 from timmy_tui.widgets.lines_view import LinesView
 
+CALM_S = 10.0
+"""A pane without a countdown is drawn anew this often while nothing else changes."""
+
 
 class View(Struct, frozen=True):
     """What every pane is drawn with besides its own reading."""
@@ -73,6 +76,15 @@ class Pane(LinesView, can_focus=True):
 
     # What a subclass says.
 
+    @property
+    def restless(self) -> bool:
+        """Something on the pane changes by the second: a countdown, a stopwatch."""
+        return False
+
+    def wants_clock(self, now: float) -> bool:
+        """Whether the mere passing of time is worth a new drawing; a calm pane's ages move in larger steps."""
+        return self.restless or now - self.look.now >= CALM_S
+
     def status_line(self) -> Line:
         """The right end of the top border: the source's state in a few words."""
         return EMPTY
@@ -97,6 +109,17 @@ class Pane(LinesView, can_focus=True):
         """What stands in place of entries when there are none."""
         return ()
 
+    @property
+    def status_room(self) -> int:
+        """Cells for :meth:`status_line` beside the title."""
+        return max(0, self.size.width - 7 - width_of(self._title()) - 2)
+
+    @property
+    def foot_room(self) -> int:
+        """Cells for :meth:`foot` beside the filter and the count of what is hidden below."""
+        beside = [part for part in (self._filter_note(), self._more()) if part]
+        return max(0, self.size.width - 7 - sum(width_of(part) + 3 for part in beside))
+
     # Drawing.
 
     def redraw(self) -> None:
@@ -110,21 +133,18 @@ class Pane(LinesView, can_focus=True):
         body = [crop(content, inner) for content in self.head(inner, rows)][:rows]
         body.extend(self._entries(inner, rows - len(body), len(body)))
         frame = self.look.glyphs.frame
-        edge = Span(frame[3], "frame")
-        lines: list[Line] = [border(width, frame[0], frame[2], frame[1], self._title(), self.status_line())]
+        role = "frame-focus" if self.has_focus else "frame"
+        edge = Span(frame[3], role)
+        lines: list[Line] = [border(width, frame[0], frame[2], frame[1], self._title(), self.status_line(), role)]
         for y in range(rows):
             content = body[y] if y < len(body) else EMPTY
             lines.append((edge, Span(" "), *fit(content, inner, self.look.glyphs.ellipsis), Span(" "), edge))
-        lines.append(border(width, frame[5], frame[4], frame[1], self._filter_note(), self._foot_with_more()))
+        lines.append(border(width, frame[5], frame[4], frame[1], self._filter_note(), self._foot_with_more(), role))
         self.show(lines)
 
     def watch_filter_text(self) -> None:
         """A new filter starts at the top."""
         self._top = 0
-        self.redraw()
-
-    def on_resize(self) -> None:
-        """A new size needs new lines."""
         self.redraw()
 
     def on_focus(self) -> None:
@@ -137,17 +157,19 @@ class Pane(LinesView, can_focus=True):
 
     def _title(self) -> Line:
         number = (f"{self.number} ", "key") if self.number else ("", "key")
-        return line(number, (self.pane_name, "title"))
+        return line(number, (self.pane_name, "title-focus" if self.has_focus else "title"))
 
     def _filter_note(self) -> Line:
         return line(("/", "key"), (self.filter_text, "match")) if self.filter_text else EMPTY
 
-    def _foot_with_more(self) -> Line:
+    def _more(self) -> Line:
         hidden = self._hidden_below
-        foot = self.foot()
-        if not hidden:
+        return line((f"{self.look.glyphs.more} {hidden} more", "quiet")) if hidden else EMPTY
+
+    def _foot_with_more(self) -> Line:
+        more, foot = self._more(), self.foot()
+        if not more:
             return foot
-        more = line((f"{self.look.glyphs.more} {hidden} more", "quiet"))
         return (*more, Span(f" {self.look.glyphs.dot} ", "frame"), *foot) if foot else more
 
     # Entries and cursor.
@@ -260,7 +282,7 @@ class Pane(LinesView, can_focus=True):
         return keys[self._cursor_index(keys)] if keys else None
 
 
-def border(width: int, start: str, end: str, bar: str, left: Line, right_end: Line) -> Line:
+def border(width: int, start: str, end: str, bar: str, left: Line, right_end: Line, role: str = "frame") -> Line:
     """A frame's top or bottom edge, ``left`` and ``right_end`` set into it; the right one gives way first."""
     left_part: Line = (Span(" "), *left, Span(" ")) if left else EMPTY
     room = width - 4
@@ -272,16 +294,30 @@ def border(width: int, start: str, end: str, bar: str, left: Line, right_end: Li
         right_part = (Span(" "), *crop(right_end, right_room - 2), Span(" ")) if right_room > 8 else EMPTY
     gap = room - width_of(left_part) - width_of(right_part)
     return (
-        Span(start + bar, "frame"),
+        Span(start + bar, role),
         *left_part,
-        Span(bar * gap, "frame"),
+        Span(bar * gap, role),
         *right_part,
-        Span(bar + end, "frame"),
+        Span(bar + end, role),
     )
 
 
 def _selected(role: str) -> str:
     return role if role in ("bar", "bar-empty", "bar-over") else f"{role}!"
+
+
+def not_fresh(reading: Reading[object], look: View, absent: Span) -> Line | None:
+    """The status of a reading that is not fresh (``absent`` when there is only an error); None when it is."""
+    glyphs = look.glyphs
+    match reading.state(look.now):
+        case "waiting":
+            return line((f"{glyphs.off} reading", "quiet"))
+        case "absent":
+            return (absent,)
+        case "stale":
+            return line((f"{glyphs.stale} {span_text(reading.age_s(look.now) or 0)} old", "warning"))
+        case "fresh":
+            return None
 
 
 def trouble(reading: Reading[object], now: float, width: int, *, absent: str = "critical") -> list[Line]:

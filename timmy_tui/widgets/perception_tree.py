@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.text import Text
+from textual.content import Content
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
@@ -22,7 +23,7 @@ class PerceptionTree(Tree[Path]):
         super().__init__(Text(title), id=id)
         self.show_root = False
         self.guide_depth = 2
-        self.border_title = title
+        self.border_title = Content(title)
         self._glyphs = glyphs
 
     def show(self, perception: Json, previous: Json, changed: frozenset[Path]) -> None:

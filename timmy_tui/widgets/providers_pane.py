@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
+
 from timmy_tui.services.providers.records import ProvidersReading, ProviderStatus
 from timmy_tui.services.reading import Reading
-from timmy_tui.text import duration_text, percent_text, span_text, timer_text
-from timmy_tui.widgets.line import EMPTY, Line, crop, fit, joined, line
-from timmy_tui.widgets.pane import Pane, View, clock_of, trouble
+from timmy_tui.text import count_text, duration_text, percent_text, span_text, timer_text
+from timmy_tui.widgets.line import EMPTY, Line, Span, crop, fit, joined, line
+from timmy_tui.widgets.pane import Pane, View, clock_of, not_fresh, trouble
 from timmy_tui.widgets.table import Cell, row
+
+TIMER_BELOW_S = 600.0
+"""A longer wait for the next try is told in minutes or hours: its seconds would not fit."""
 
 ROOMY = 5
 """Rows per provider from which on each gets its address and model too."""
@@ -29,20 +34,25 @@ class ProvidersPane(Pane):
         self.reading, self.look = reading, look
         self.redraw()
 
+    @property
+    def restless(self) -> bool:
+        """A provider that is down counts down to its next try."""
+        providers = self.reading.value.providers if self.reading.value else ()
+        return self.reading.error is not None or any(
+            provider.next_probe_at is not None and (provider.circuit == "open" or provider.state == "down")
+            for provider in providers
+        )
+
     def selected(self) -> ProviderStatus | None:
         """The provider under the cursor."""
         key = self.cursor_here()
         return self._by_name().get(key) if key else None
 
     def status_line(self) -> Line:
-        glyphs, now, value = self.look.glyphs, self.look.now, self.reading.value
-        match self.reading.state(now):
-            case "waiting":
-                return line((f"{glyphs.off} asking", "quiet"))
-            case "absent":
-                return line((f"{glyphs.critical} unknown", "critical"))
-            case "stale":
-                return line((f"{glyphs.stale} {span_text(self.reading.age_s(now) or 0)} old", "warning"))
+        value = self.reading.value
+        state = not_fresh(self.reading, self.look, Span(f"{self.look.glyphs.critical} unknown", "critical"))
+        if state is not None:
+            return state
         if value is None:
             return EMPTY
         return line(("cascade" if value.configured else "found here", "quiet"))
@@ -75,7 +85,8 @@ class ProvidersPane(Pane):
         provider, now = providers[key], self.look.now
         word, role = self.state_words(provider)
         off = provider.state == "disabled"
-        name_width = min(16, max(len(name) for name in providers))
+        # A long name gives way before "next try 0:41" does.
+        name_width = min(16, max(6, width - 30), max(cell_len(name) for name in providers))
         lead: Line = (
             *line((f"{list(providers).index(key) + 1} ", "quiet")),
             *fit(line((provider.name, "quiet" if off else "strong")), name_width),
@@ -88,8 +99,9 @@ class ProvidersPane(Pane):
         wait = None if provider.next_probe_at is None else provider.next_probe_at - now
         bad = provider.circuit == "open" or provider.state == "down"
         if bad and wait is not None:
-            speed = f"next try {timer_text(wait)}" if wait > 0 else "try due"
-            share = f"{provider.failures} fail{'s' * (provider.failures != 1)}" if provider.failures else ""
+            left = timer_text(wait) if wait < TIMER_BELOW_S else span_text(wait)
+            speed = f"next try {left}" if wait > 0 else "try due"
+            share = self._fails(provider.failures)
         cells = [Cell(share, 8, 1, "critical" if bad else "quiet"), Cell(provider.version or "", 8, 2, "quiet")]
         lines = [row(lead, line((speed, "warning" if bad else "text")), cells, width, flex_min=13)]
         if provider.last_error and (provider.circuit != "closed" or provider.state == "down"):
@@ -113,6 +125,12 @@ class ProvidersPane(Pane):
         if provider.state == "unknown":
             return f"{glyphs.unknown} unknown", "unknown"
         return f"{glyphs.ok} closed", "ok"
+
+    def _fails(self, failures: int) -> str:
+        """``5 fails``, ``12.3k ✖``: eight cells at most."""
+        if failures >= 100:
+            return f"{count_text(failures)} {self.look.glyphs.critical}"
+        return f"{failures} fail{'s' * (failures != 1)}" if failures else ""
 
     def _by_name(self) -> dict[str, ProviderStatus]:
         return {provider.name: provider for provider in self.reading.value.providers} if self.reading.value else {}

@@ -39,6 +39,7 @@ class Reader(LinesView, can_focus=True):
         self.status: Line = EMPTY
         self.glyphs = glyphs
         self.find_text = ""
+        self.marks_focus = False
         self._document: Document = lambda width: ()
         self._laid_out: tuple[int, Sequence[Line]] = (-1, ())
         self._top = 0
@@ -67,8 +68,9 @@ class Reader(LinesView, can_focus=True):
         self._top = max(0, min(self._top, last_top))
         self._at_end = self._top == last_top
         frame = self.glyphs.frame
-        edge = Span(frame[3], "frame")
-        lines: list[Line] = [border(width, frame[0], frame[2], frame[1], self.title_line, self.status)]
+        role = "frame-focus" if self.has_focus and self.marks_focus else "frame"
+        edge = Span(frame[3], role)
+        lines: list[Line] = [border(width, frame[0], frame[2], frame[1], self.title_line, self.status, role)]
         for y in range(rows):
             index = self._top + y
             text = content[index] if index < len(content) else EMPTY
@@ -79,11 +81,15 @@ class Reader(LinesView, can_focus=True):
         if last_top:
             place = line((percent_text(self._top / last_top), "quiet"))
         found = line(("/", "key"), (self.find_text, "match")) if self.find_text else EMPTY
-        lines.append(border(width, frame[5], frame[4], frame[1], found, place))
+        lines.append(border(width, frame[5], frame[4], frame[1], found, place, role))
         self.show(lines)
 
-    def on_resize(self) -> None:
-        """A new width lays the text out anew."""
+    def on_focus(self) -> None:
+        """The frame shows the focus where there is another widget to have it."""
+        self.redraw()
+
+    def on_blur(self) -> None:
+        """See :meth:`on_focus`."""
         self.redraw()
 
     def find(self, text: str) -> None:
@@ -172,7 +178,7 @@ def _marked(content: Line, wanted: str) -> Line:
 def heading(text: str, width: int, glyphs: Glyphs) -> Line:
     """A section's title with a rule behind it."""
     rule = glyphs.frame[1] * max(0, width - len(text) - 1)
-    return line((text, "title"), " ", (rule, "frame"))
+    return line((text, "title"), " ", (rule, "rule"))
 
 
 def facts(pairs: Sequence[tuple[str, str]], width: int, *, label_width: int = 0) -> list[Line]:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from timmy_tui.services.hermes.records import HermesReading, SessionSummary, Tokens
 from timmy_tui.services.reading import Reading
 from timmy_tui.text import count_text, percent_text, span_text
-from timmy_tui.widgets.line import EMPTY, Line, fitting, joined, line, spread, width_of
-from timmy_tui.widgets.pane import Pane, View, trouble
+from timmy_tui.widgets.line import EMPTY, Line, Span, fit, fitting, joined, line, spread, width_of
+from timmy_tui.widgets.pane import Pane, View, not_fresh, trouble
 from timmy_tui.widgets.table import Cell, row, sparkline
 
-STATE_ORDER = {"running": 0, "failed": 1, "idle": 1, "done": 1}
 WIDE = 70
 
 
@@ -26,19 +25,32 @@ class SessionsPane(Pane):
         self._keys: tuple[str, ...] = ()
         self._by_id: dict[str, SessionSummary] = {}
         self._texts: dict[str, str] = {}
+        self._open: list[SessionSummary] = []
+        self._running_ids: tuple[str, ...] = ()
 
     def update(self, reading: Reading[HermesReading], look: View) -> None:
         """Show this reading."""
-        if reading.value is not self.reading.value:
+        fresh = reading.value is not self.reading.value
+        if fresh:
             sessions = reading.value.sessions if reading.value else ()
             self._by_id = {session.id: session for session in sessions}
+            self._open = [session for session in sessions if session.open_turn]
             self._texts = {
                 session.id: f"{session.title or ''} {session.source} {session.model or ''} {session.id}".casefold()
                 for session in sessions
             }
         self.reading, self.look = reading, look
-        self._order()
+        # Only a session with an open turn changes its state by the mere passing of time.
+        running = tuple(session.id for session in self._open if session.state(look.now) == "running")
+        if fresh or running != self._running_ids:
+            self._running_ids = running
+            self._order()
         self.redraw()
+
+    @property
+    def restless(self) -> bool:
+        """A session runs, or a dead store is tried again."""
+        return bool(self._running_ids) or self.reading.error is not None
 
     def selected(self) -> SessionSummary | None:
         """The session under the cursor."""
@@ -50,21 +62,16 @@ class SessionsPane(Pane):
         super().watch_filter_text()
 
     def _order(self) -> None:
-        wanted, now = self.filter_text.casefold(), self.look.now
-        shown = [session for key, session in self._by_id.items() if not wanted or wanted in self._texts[key]]
-        running = [session.id for session in shown if session.state(now) == "running"]
-        first = set(running)
-        self._keys = (*running, *(session.id for session in shown if session.id not in first))
+        wanted = self.filter_text.casefold()
+        shown = [key for key in self._by_id if not wanted or wanted in self._texts[key]]
+        first = set(self._running_ids)
+        self._keys = (*(key for key in shown if key in first), *(key for key in shown if key not in first))
 
     def status_line(self) -> Line:
-        glyphs, now, value = self.look.glyphs, self.look.now, self.reading.value
-        match self.reading.state(now):
-            case "waiting":
-                return line((f"{glyphs.off} reading", "quiet"))
-            case "absent":
-                return line((f"{glyphs.off} no store", "warning"))
-            case "stale":
-                return line((f"{glyphs.stale} {span_text(self.reading.age_s(now) or 0)} old", "warning"))
+        glyphs, value = self.look.glyphs, self.reading.value
+        state = not_fresh(self.reading, self.look, Span(f"{self.look.glyphs.off} no store", "warning"))
+        if state is not None:
+            return state
         if value is None:
             return EMPTY
         profile = f"{value.profile} {glyphs.dot} " if value.profile else ""
@@ -74,8 +81,8 @@ class SessionsPane(Pane):
         value = self.reading.value
         if value is None or not value.by_source:
             return EMPTY
-        dot = f" {self.look.glyphs.dot} "
-        return line((dot.join(f"{source} {count}" for source, count in value.by_source[:4]), "quiet"))
+        parts = [line((f"{source} {count}", "quiet")) for source, count in value.by_source[:4]]
+        return fitting(parts, line((f" {self.look.glyphs.dot} ", "quiet")), self.foot_room)
 
     def head(self, width: int, height: int) -> Sequence[Line]:
         lines = trouble(self.reading, self.look.now, width, absent="warning")
@@ -120,9 +127,9 @@ class SessionsPane(Pane):
         }[state]
         reference = session.started_at if state == "running" else session.last_activity_at
         lead = line((f"{sign} {state:<7}  ", role))
-        source = line((f"{session.source:<10.10} ", "quiet"))
+        source = fit(line((session.source, "quiet")), 10, "")
         what = session.title or session.model or session.id
-        flex = (*source, *line((what, "text" if session.title else "quiet")))
+        flex = (*source, Span(" "), *line((what, "text" if session.title else "quiet")))
         if width < 44:
             flex = line((session.title or session.source, "text"))
         cells = [
@@ -138,7 +145,8 @@ class SessionsPane(Pane):
 
     def _counts(self, value: HermesReading) -> Line:
         now = self.look.now
-        running, failed = value.count("running", now), value.count("failed", now)
+        running = len(self._running_ids)
+        failed = sum(1 for session in self._open if session.state(now) == "failed")
         total = len(value.sessions)
         dot = line((f" {self.look.glyphs.dot} ", "quiet"))
         return joined(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from timmy_tui.widgets.line import Line, Span, fit, line, right
+from timmy_tui.widgets.line import Line, Span, fit, line, right, width_of
 
 
 class Cell(NamedTuple):
@@ -24,7 +24,7 @@ def row(lead: Line, flex: Line, cells: Sequence[Cell], width: int, *, flex_min: 
     Which cells are kept depends on the widths alone, so that all rows of a table keep the same columns.
     """
     kept = list(cells)
-    lead_width = sum(len(span.text) for span in lead)
+    lead_width = width_of(lead)
 
     def room() -> int:
         return width - lead_width - sum(cell.width + 2 for cell in kept)

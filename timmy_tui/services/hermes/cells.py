@@ -7,6 +7,7 @@ column.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from timmy_tui.text import BLOCK_LIMIT, LINE_LIMIT, clean
 
@@ -26,6 +27,12 @@ def raw_text(cell: Cell) -> str:
 
 def line(cell: Cell, *, limit: int = LINE_LIMIT) -> str | None:
     """One clean row of text; None for NULL, nothing, or what is no text."""
+    return None if cell is None else _line(cell, limit)
+
+
+@lru_cache(maxsize=2048)
+def _line(cell: Cell, limit: int) -> str | None:
+    # Sources, models and end reasons are a handful of words in thousands of rows.
     return clean(raw_text(cell).strip(), limit=limit) or None
 
 
@@ -37,7 +44,7 @@ def block(text: str) -> str:
 def count(cell: Cell) -> int:
     """A counter: 0 for NULL, a negative, or what is no number."""
     if isinstance(cell, int):
-        return max(0, cell)
+        return cell if cell > 0 else 0
     if isinstance(cell, float) and math.isfinite(cell):
         return max(0, int(cell))
     return 0

@@ -43,10 +43,20 @@ PULL_STALL_S = 900.0
 
 DETAILS_KEPT = 64
 NAME_LIMIT = 1_000
+JITTER_MS = 2.0
+JITTER_SHARE = 0.5
+"""A latency within this of the one told before is the same latency."""
 
 _DECODE_OFF_LOOP_BYTES = 256 * 1024
 
 T = TypeVar("T")
+
+
+def steady_latency_ms(before: float | None, now: float) -> float:
+    """The latency to tell: the one told before while the new one is like it, so that mere jitter is no news."""
+    if before is not None and abs(now - before) <= max(JITTER_MS, JITTER_SHARE * before):
+        return before
+    return now
 
 
 class OllamaClient:
@@ -73,6 +83,7 @@ class OllamaClient:
         self._reading = asyncio.Lock()
         self._reads = 0
         self._last: OllamaReading | None = None
+        self._latency_ms: float | None = None
         self._ps: tuple[bytes, tuple[LoadedModel, ...]] = (b"", ())
         self._tags: tuple[bytes, tuple[InstalledModel, ...]] = (b"", ())
         self._tags_at: float | None = None
@@ -162,14 +173,14 @@ class OllamaClient:
         now = self._clock()
         started = time.perf_counter()
         body = await self._get("/api/ps", until)
-        latency_ms = (time.perf_counter() - started) * 1000
+        self._latency_ms = steady_latency_ms(self._latency_ms, (time.perf_counter() - started) * 1000)
         if body != self._ps[0]:
             loaded = await self._decoded("/api/ps", body, lambda: loaded_models(body, now))
             self._ps = (body, loaded)
         loaded = self._ps[1]
         if self._lists_due(now, loaded):
             await self._read_lists(now, loaded, until)
-        return OllamaReading(self._version, latency_ms, self._tags[1], loaded)
+        return OllamaReading(self._version, self._latency_ms, self._tags[1], loaded)
 
     def _lists_due(self, now: float, loaded: tuple[LoadedModel, ...]) -> bool:
         if self._tags_at is None or not 0 <= now - self._tags_at < self._tags_every_s:

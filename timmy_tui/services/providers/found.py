@@ -136,7 +136,7 @@ def _address(provider: ProviderConfig, settings: Settings, env: Mapping[str, str
         url = connectable_url(text).removesuffix("/v1")
     else:
         first = next(iter(settings.config.ollama), OllamaConfig())
-        url = _ollama_url(first, settings) or connectable_url(first.url or settings.ollama_host)
+        url = _ollama_url(first, settings) or connectable_url(settings.ollama_address(first))
     server = servers.get(url)
     headers = {name: expand_env(value, env) for name, value in server.headers.items()} if server else {}
     return url, {name: value for name, value in headers.items() if value is not None}
@@ -144,7 +144,7 @@ def _address(provider: ProviderConfig, settings: Settings, env: Mapping[str, str
 
 def _ollama_url(server: OllamaConfig, settings: Settings) -> str | None:
     try:
-        return connectable_url(server.url or settings.ollama_host)
+        return connectable_url(settings.ollama_address(server))
     except SourceError:
         return None
 

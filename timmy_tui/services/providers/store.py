@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from timmy_tui.config import CascadeConfig, Settings
 from timmy_tui.services.providers.errors import ProvidersError
@@ -26,6 +27,10 @@ BACKOFF_MAX_S = 300.0
 """The longest pause between two probes of an endpoint that does not answer."""
 
 
+LOOK_S = 30.0
+"""The files are read again after this long even when nothing seems to have changed."""
+
+
 class ProvidersStore:
     """Reads every provider of one configuration. Making it opens nothing; one loop uses it."""
 
@@ -39,6 +44,8 @@ class ProvidersStore:
         self._watches: dict[Target, _Watch] = {}
         self._reading = asyncio.Lock()
         self._forced = False
+        self._looked: tuple[tuple[object, ...], tuple[Found, MetricsView]] | None = None
+        self._looked_at = 0.0
 
     async def read(self) -> ProvidersReading:
         """Probe what is due, concurrently and never twice at once, and merge it with the metrics.
@@ -63,18 +70,37 @@ class ProvidersStore:
     def probe_now(self) -> None:
         """Let the next :meth:`read` probe every provider, whatever its pause."""
         self._forced = True
+        self._looked = None
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._prober.aclose()
 
     def _look(self) -> tuple[Found, MetricsView]:
-        return find_providers(self._settings, self._env), read_provider_metrics(self._settings.database_path)
+        """What is configured or found, and the metrics; read again when a file changed, or after a while.
+
+        A binary that comes onto the PATH changes no file that is looked at here: that takes until then.
+        """
+        database = self._settings.database_path
+        files = (self._settings.providers_path, database, database.with_name(database.name + "-wal"))
+        seen = tuple(map(_identity, files))
+        if self._looked is None or self._looked[0] != seen or not 0 <= self._clock() - self._looked_at < LOOK_S:
+            looked = find_providers(self._settings, self._env), read_provider_metrics(database)
+            self._looked, self._looked_at = (seen, looked), self._clock()
+        return self._looked[1]
 
     async def _probe(self, target: Target, metrics: ProviderMetrics) -> None:
         started = self._clock()
         answer = await self._prober.ask(target)
         self._watches[target].take(answer, metrics, started, self._interval_s)
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 class _Watch:

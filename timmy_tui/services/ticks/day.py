@@ -18,8 +18,8 @@ from timmy_tui.services.ticks.parse import BadLine, parse_head, parse_tick
 from timmy_tui.services.ticks.records import Severity, Tick, TickHead, TickPlace
 from timmy_tui.services.ticks.tailer import Note, Tailer
 
-HEADS_LIMIT = 20_000
-"""Ticks kept of one day; one every five seconds is fewer."""
+HEADS_LIMIT = 1_440
+"""Ticks kept of one day: one a minute. More than a screen can tell apart, and the same cost at any size."""
 
 STRAYS_LIMIT = 20
 """Reading backwards ends after so many ticks in a row that are too old; fewer may be a wrong clock."""
@@ -69,13 +69,14 @@ class DayLog:
         self._tailer = Tailer(path, start=start, clock=monotonic)
 
     def poll(self) -> list[TickHead] | None:
-        """The ticks that are new, in file order; None when nothing at all has changed."""
+        """The ticks that are new, in file order, the last :data:`HEADS_LIMIT`; None when nothing has changed."""
         before = (self.bad_lines, self.incomplete, self.note)
         fresh: list[TickHead] = []
         polls = 0
         while True:
             batch = self._tailer.poll()
             fresh += self._take(batch.lines)
+            del fresh[:-HEADS_LIMIT]
             self.incomplete = batch.incomplete
             self.note = batch.note or self.note
             polls += 1

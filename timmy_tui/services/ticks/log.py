@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
@@ -134,6 +134,7 @@ class HeartbeatStore:
         current = self._days.get(name_today)
         if current is not None and not current.whole:
             self._days.pop(name_today).close()
+            moved = True
         for name in names[bisect_left(names, first) :]:
             if name in self._days:
                 continue
@@ -158,13 +159,12 @@ class HeartbeatStore:
         names = [name for name in names if name not in self._days]
         if names == self._older_names:
             return False
-        self._older_names = names
         found: tuple[Tick, ...] = ()
         for name in reversed(names):
             found = (*last_ticks(self.directory / name, 2 - len(found), self._zone), *found)
             if len(found) == 2:
                 break
-        self._older = found
+        self._older_names, self._older = names, found
         return True
 
     def _refresh_recent(self, fresh: dict[str, list[TickHead]], now: float, *, whole: bool) -> None:
@@ -173,19 +173,19 @@ class HeartbeatStore:
             return
         if whole or list(fresh) != [max(self._days)]:
             self._recent, self._own_labels, self._next_expiry = [], [], float("inf")
-            heads = [head for name in sorted(self._days) for head in self._within(self._days[name], since)]
+            heads = [head for name in sorted(self._days) for head in self._within(name, self._days[name].heads, since)]
         else:
-            heads = [head for found in fresh.values() for head in found if head.at is None or head.at > since]
+            heads = [head for name, found in fresh.items() for head in self._within(name, found, since)]
         self._recent += heads
         del self._recent[:-RECENT_LIMIT]
         self._own_labels += [head for head in heads if head.label is not None]
         expiries = (head.at + WINDOW_S for head in heads if head.at is not None)
         self._next_expiry = min(self._next_expiry, min(expiries, default=self._next_expiry))
 
-    def _within(self, day: DayLog, since: float) -> list[TickHead]:
+    def _within(self, name: str, heads: Iterable[TickHead], since: float) -> list[TickHead]:
         """A tick without any time counts for as long as it is in today's file."""
-        undated = day.path.name >= self._today
-        return [head for head in day.heads if (undated if head.at is None else head.at > since)]
+        undated = name >= self._today
+        return [head for head in heads if (undated if head.at is None else head.at > since)]
 
     def _label_counts(self) -> LabelCounts:
         """The events' fold, and the recent ticks' own ``dpo_label`` where no event speaks of that tick."""
