@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -22,7 +24,9 @@ from timmy_tui.config import ConfigError, Settings
 from timmy_tui.glyphs import ASCII, UNICODE
 from timmy_tui.screens.dashboard import DashboardScreen
 from timmy_tui.screens.model_work import ModelWork
+from timmy_tui.screens.tick_work import TickWork
 from timmy_tui.services.activity import Activity, changes
+from timmy_tui.services.reading import SourceError
 from timmy_tui.services.snapshot import Snapshot
 from timmy_tui.startup import settled
 from timmy_tui.terminal import (
@@ -39,8 +43,11 @@ from timmy_tui.widgets.pane import View
 
 if TYPE_CHECKING:
     from timmy_tui.services.monitor import Monitor
+    from timmy_tui.services.worker.autostart import OwnWorker
 
 ACTIVITY_KEPT = 500
+WORKER_START_S = 1.5
+"""How long after the first frame a worker of our own is thought of: the panes come first."""
 
 
 class TimmyApp(App[None]):
@@ -54,6 +61,7 @@ class TimmyApp(App[None]):
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (12, "-low"), (30, "-high")]
 
     BINDINGS = [
+        Binding("t", "tick", "tick", id="tick", tooltip="Run the heartbeat now"),
         Binding("q", "quit", "quit", id="quit", tooltip="Leave the console"),
         Binding("question_mark,f1", "help", "help", key_display="?", id="help", tooltip="Keys of this screen"),
         Binding(
@@ -86,6 +94,9 @@ class TimmyApp(App[None]):
         self.activity: deque[Activity] = deque(maxlen=ACTIVITY_KEPT)
         self.paused = False
         self.model_work = ModelWork(self)
+        self.tick_work = TickWork(self)
+        self.own_worker: OwnWorker | None = None
+        """The worker process that this console started, if it did."""
         self.snapshot_signal: Signal[Snapshot] = Signal(self, "snapshot")
         self.clock_signal: Signal[float] = Signal(self, "clock")
         for theme in themes.OWN:
@@ -136,6 +147,7 @@ class TimmyApp(App[None]):
         if not self.is_headless:
             self.set_interval(TERMINAL_CHECK_S, self._check_terminal)
         self._watch()
+        self.set_timer(WORKER_START_S, self._ensure_worker)
 
     @work(group="monitor", exclusive=True, exit_on_error=True, description="poll every source")
     async def _watch(self) -> None:
@@ -143,6 +155,18 @@ class TimmyApp(App[None]):
             await self.monitor.run(self.publish)
         finally:
             await self.monitor.aclose()
+
+    @work(group="own worker", exit_on_error=False, description="start a worker when none is alive")
+    async def _ensure_worker(self) -> None:
+        from timmy_tui.services.worker.autostart import ensure_worker
+
+        env = os.environ if self.env is None else self.env
+        try:
+            self.own_worker = await asyncio.to_thread(ensure_worker, self.settings, env)
+        except SourceError as error:
+            self.notify(f"{error.message}\n{error.hint}".strip(), severity="warning", timeout=8, markup=False)
+        if self.own_worker is not None:
+            self.monitor.refresh("worker")
 
     def publish(self, snapshot: Snapshot) -> None:
         """Take in a new snapshot: note what changed, tell the screens."""
@@ -198,6 +222,39 @@ class TimmyApp(App[None]):
         self.theme = cycle[(position + 1) % len(cycle)]
         self.notify(f"Theme: {self.theme}", timeout=2, markup=False)
 
+    def action_tick(self) -> None:
+        """Run the heartbeat now, and show the tick when it is there."""
+        self.tick_work.start()
+
+    def tick_done(self) -> None:
+        """The tick that was asked for is in the log: read it at once and select it."""
+        self.monitor.refresh("heartbeat")
+        dashboard = self.screen_stack[0]
+        if isinstance(dashboard, DashboardScreen):
+            dashboard.heartbeat.follow_newest()
+
+    async def action_quit(self) -> None:
+        """Leave; asks only while something of the operator's would be lost or waited for."""
+        question = self._what_runs()
+        if question is None:
+            self.exit()
+            return
+        from timmy_tui.screens.dialogs import ConfirmDialog
+
+        def answered(leave: bool | None) -> None:
+            if leave:
+                self.exit()
+
+        self.push_screen(ConfirmDialog("Quit now?", question, "quit"), answered)
+
+    def _what_runs(self) -> str | None:
+        if self.model_work.under_way:
+            return "A model is being pulled: the download stops, and a later pull goes on from there."
+        worker = self.snapshot.worker.value
+        if self.own_worker is not None and worker is not None and worker.running:
+            return "A tick runs in this console's worker: it is finished before the console ends."
+        return None
+
     def action_help(self) -> None:
         """Show the keys of the screen that is open."""
         from timmy_tui.screens.help import HelpScreen
@@ -224,6 +281,7 @@ class TimmyApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: every action by name."""
+        yield SystemCommand("Tick", "Run the heartbeat now", self.action_tick)
         yield SystemCommand("Help", "Keys of this screen", self.action_help)
         yield SystemCommand("Refresh", "Ask every source now", self.action_refresh_now)
         yield SystemCommand("Pause", "Hold the panes still, or go on", self.action_pause)
@@ -259,5 +317,9 @@ def run_console(settings: Settings, env: Mapping[str, str] | None = None) -> int
     if settings.config.theme not in app.available_themes:
         known = ", ".join((*themes.CYCLE, "…any of Textual's"))
         raise ConfigError(f"theme: {settings.config.theme!r} is not known; choose one of {known}")
-    app.run(mouse=settings.config.mouse)
+    try:
+        app.run(mouse=settings.config.mouse)
+    finally:
+        if app.own_worker is not None:
+            app.own_worker.stop(settings.config.worker.stop_timeout_s)
     return app.return_code or 0

@@ -357,8 +357,11 @@ def exists(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    status = Path(f"/proc/{pid}/stat")
-    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return not Path("/proc/self").exists()  # gone between the two looks, or a system without /proc
+    return state != "Z"  # dead, and not yet buried by its adoptive parent
 
 
 def test_a_consoles_own_worker_ends_with_it_in_good_order_or_not(home: Path) -> None:

@@ -225,7 +225,7 @@ def test_the_doctor_ends_with_1_when_something_is_broken(env: dict[str, str], he
         (["status", "--jsn"], "No such option '--jsn'. Did you mean '--json'? (see timmy-tui status --help)"),
         (["status", "--config", "/nowhere/tui.yaml"], "/nowhere/tui.yaml: no such file; write one with"),
         (["demo"], "the demo needs a terminal"),
-        (["tick"], "No such command 'tick'"),
+        (["tock"], "No such command 'tock'"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(env: dict[str, str], words: list[str], line: str) -> None:

@@ -19,6 +19,7 @@ from timmy_tui.services.ollama.records import PullProgress
 from timmy_tui.services.reading import Reading, SourceError
 from timmy_tui.services.severity import overall
 from timmy_tui.services.snapshot import Snapshot, same_servers
+from timmy_tui.services.worker.records import TickProgress
 from timmy_tui.widgets.activity_line import ActivityLine
 from timmy_tui.widgets.header_bar import HeaderBar, HeaderClock, HeaderFacts
 from timmy_tui.widgets.heartbeat_pane import HeartbeatPane
@@ -50,6 +51,7 @@ class DashboardScreen(ConsoleScreen[None]):
         Binding("slash", "filter", "filter", key_display="/", id="filter", tooltip="Filter the pane"),
         Binding("z", "zoom", "zoom", id="zoom", tooltip="The pane on the whole screen, and back"),
         Binding("escape", "back", "back", show=False, id="back", tooltip="Leave the zoom, then the filter"),
+        Binding("p", "approvals", "approvals", show=False, id="approvals", tooltip="What waits for your word"),
         Binding("S", "search", "search", show=False, id="search", tooltip="Search all Hermes messages"),
         Binding("H", "history", "history", show=False, id="history", tooltip="Every tick of every day"),
     ]
@@ -65,6 +67,7 @@ class DashboardScreen(ConsoleScreen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._drawn: Snapshot | None = None
+        self._progress_drawn: TickProgress | None = None
         self._work_drawn: tuple[dict[ModelKey, PullProgress], dict[ModelKey, str]] = ({}, {})
         self._asked_setup = False
         self._filtered: Pane | None = None
@@ -109,8 +112,11 @@ class DashboardScreen(ConsoleScreen[None]):
             self.models.update(snapshot.ollama, snapshot.gpu, *work_on, look)
         if not snapshot.hermes.says_same_as(before.hermes) or self.sessions.wants_clock(look.now):
             self.sessions.update(snapshot.hermes, look)
-        if not snapshot.heartbeat.says_same_as(before.heartbeat) or self.heartbeat.wants_clock(look.now):
-            self.heartbeat.update(snapshot.heartbeat, look)
+        progress = console.tick_work.progress
+        news = not snapshot.heartbeat.says_same_as(before.heartbeat) or progress != self._progress_drawn
+        if news or self.heartbeat.wants_clock(look.now):
+            self._progress_drawn = progress
+            self.heartbeat.update(snapshot.heartbeat, look, progress)
         if not snapshot.providers.says_same_as(before.providers) or self.providers.wants_clock(look.now):
             self.providers.update(snapshot.providers, look)
         self._draw_header()
@@ -120,7 +126,8 @@ class DashboardScreen(ConsoleScreen[None]):
         console = self.console
         snapshot, look = self._drawn or console.snapshot, console.view()
         verdict = overall(snapshot, look.now)
-        facts = HeaderFacts(snapshot, verdict, look, demo=console.settings.demo)
+        own_worker = console.own_worker is not None
+        facts = HeaderFacts(snapshot, verdict, look, demo=console.settings.demo, own_worker=own_worker)
         self.header.update(facts)
         self.clock.update(facts)
 
@@ -222,6 +229,12 @@ class DashboardScreen(ConsoleScreen[None]):
         provider = self.providers.selected()
         if provider is not None:
             self.app.push_screen(ProviderScreen(provider.name))
+
+    def action_approvals(self) -> None:
+        """What the heartbeat proposed and waits for the operator's word."""
+        from timmy_tui.screens.approvals import ApprovalsScreen
+
+        self.app.push_screen(ApprovalsScreen())
 
     def action_search(self) -> None:
         """Search the text of every Hermes message."""
@@ -333,6 +346,7 @@ class DashboardScreen(ConsoleScreen[None]):
 
     def commands(self) -> Iterable[SystemCommand]:
         """The dashboard's part of the palette."""
+        yield SystemCommand("Approvals", "What waits for your word", self.action_approvals)
         yield SystemCommand("Search", "Search the text of every Hermes message", self.action_search)
         yield SystemCommand("History", "Every tick of every day", self.action_history)
         yield SystemCommand("Activity", "Everything that changed since the console opened", self.action_activity)

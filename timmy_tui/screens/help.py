@@ -90,7 +90,7 @@ def _rows(node: DOMNode) -> Iterator[tuple[str, str, str]]:
 
 def known_binding_ids(app: type[DOMNode]) -> set[str]:
     """Every id that ``keys:`` in the configuration may name; ``app`` is the app's class."""
-    from timmy_tui.screens import activity, dashboard, dialogs, document, history, model, search, tick
+    from timmy_tui.screens import activity, approvals, dashboard, dialogs, document, history, model, search, tick
     from timmy_tui.widgets import models_pane, pane, reader
 
     owners: tuple[type[DOMNode], ...] = (
@@ -101,6 +101,7 @@ def known_binding_ids(app: type[DOMNode]) -> set[str]:
         tick.TickScreen,
         history.HistoryScreen,
         activity.ActivityScreen,
+        approvals.ApprovalsScreen,
         search.SearchScreen,
         dialogs.ConfirmDialog,
         dialogs.NameDialog,

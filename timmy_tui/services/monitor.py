@@ -124,6 +124,7 @@ class Monitor:
         self._add("hermes", _in_thread(sources.hermes.read), intervals.hermes_s, LOCAL_TIMEOUT_S)
         self._add("heartbeat", _in_thread(sources.heartbeat.read), intervals.ticks_s, LOCAL_TIMEOUT_S)
         self._add("worker", _in_thread(sources.worker.read), intervals.worker_s, LOCAL_TIMEOUT_S)
+        self._add("approvals", _in_thread(sources.approvals.open), intervals.worker_s, LOCAL_TIMEOUT_S)
         self._add("gpu", _in_thread(sources.gpu.read), intervals.gpu_s, LOCAL_TIMEOUT_S)
         self._add("providers", sources.providers.read, min(5.0, intervals.providers_s), timeouts.providers_s * 2 + 1)
 

@@ -66,6 +66,7 @@ def problems(snapshot: Snapshot, now: float) -> Iterator[Problem]:
     if snapshot.heartbeat_enabled:
         yield from _heartbeat(snapshot, now)
         yield from _worker(snapshot, now)
+    yield from _approvals(snapshot)
     yield from _providers(snapshot, now)
     yield from _reading("Hermes sessions", snapshot.hermes, now)
 
@@ -137,6 +138,13 @@ def _worker(snapshot: Snapshot, now: float) -> Iterator[Problem]:
         yield Problem("warning", "worker down")
     if worker.queue_error:
         yield Problem("warning", f"queue can't be read: {worker.queue_error}")
+
+
+def _approvals(snapshot: Snapshot) -> Iterator[Problem]:
+    waiting = [approval for approval in snapshot.approvals.value or () if approval.state == "proposed"]
+    if waiting:
+        names = ", ".join(dict.fromkeys(approval.action for approval in waiting))
+        yield Problem("warning", f"{len(waiting)} to approve (p): {names}")
 
 
 def _providers(snapshot: Snapshot, now: float) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from timmy_tui.services.gpu import GpuReading
+from timmy_tui.services.heartbeat.approval_records import Approval
 from timmy_tui.services.hermes.records import HermesReading
 from timmy_tui.services.ollama.records import OllamaReading
 from timmy_tui.services.providers.records import ProvidersReading
@@ -42,5 +43,7 @@ class Snapshot(Struct, frozen=True):
     worker: Reading[WorkerReading] = Reading()
     providers: Reading[ProvidersReading] = Reading()
     gpu: Reading[GpuReading] = Reading()
+    approvals: Reading[tuple[Approval, ...]] = Reading()
+    """What waits for the operator's word, or runs by it."""
     heartbeat_enabled: bool = True
     """From the configuration: without a heartbeat a silence is no problem."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 from timmy_tui.config import Settings, expand_env
 from timmy_tui.services.gpu import GpuSource
+from timmy_tui.services.heartbeat.approvals import Approvals
 from timmy_tui.services.hermes.store import HermesStore
 from timmy_tui.services.ollama.address import connectable_url
 from timmy_tui.services.ollama.client import OllamaClient
@@ -43,6 +44,7 @@ class Sources:
         self.worker = WorkerObserver(settings, clock=clock)
         self.providers = ProvidersStore(settings, env=env, clock=clock)
         self.gpu = GpuSource(clock=clock)
+        self.approvals = Approvals(settings.database_path, clock)
 
     def tick_hints(self) -> AsyncIterator[None]:
         """File events in the tick folder."""

@@ -10,6 +10,7 @@ from textual.message import Message
 
 from timmy_tui.services.reading import Reading
 from timmy_tui.services.ticks.records import HeartbeatReading, Tick, TickHead
+from timmy_tui.services.worker.records import TickProgress
 from timmy_tui.text import duration_text, span_text
 from timmy_tui.widgets.line import EMPTY, Line, Span, fitting, line, spread, width_of, wrap
 from timmy_tui.widgets.pane import Pane, View, not_fresh, trouble
@@ -48,10 +49,12 @@ class HeartbeatPane(Pane):
         self._keys: tuple[str, ...] = ()
         self._whole: Tick | None = None
         self._following = True
+        self._progress: TickProgress | None = None
         self._counted: tuple[int, int, float, list[TickHead | None]] | None = None
 
-    def update(self, reading: Reading[HeartbeatReading], look: View) -> None:
-        """Show this reading."""
+    def update(self, reading: Reading[HeartbeatReading], look: View, progress: TickProgress | None = None) -> None:
+        """Show this reading, and how a tick that was asked for stands."""
+        self._progress = progress
         if reading.value is not self.reading.value:
             value = reading.value
             heads = list(value.recent) if value else []
@@ -67,8 +70,15 @@ class HeartbeatPane(Pane):
 
     @property
     def restless(self) -> bool:
-        """A log that is not there is looked for again."""
-        return self.reading.error is not None
+        """A tick is under way, or a log that is not there is looked for again."""
+        return self.reading.error is not None or (self._progress is not None and not self._progress.ended)
+
+    def follow_newest(self) -> None:
+        """Select the newest tick, and the next ones as they come."""
+        self._following = True
+        self.cursor_key = None
+        self.redraw()
+        self._announce()
 
     def show_tick(self, tick: Tick) -> None:
         """The whole record of the selected tick has been read."""
@@ -109,6 +119,8 @@ class HeartbeatPane(Pane):
 
     def status_line(self) -> Line:
         glyphs, now, value = self.look.glyphs, self.look.now, self.reading.value
+        if self._progress is not None:
+            return _progress_line(self._progress, self.look)
         state = not_fresh(self.reading, self.look, Span(f"{glyphs.off} no log", "warning"))
         if state is not None:
             return state
@@ -133,7 +145,7 @@ class HeartbeatPane(Pane):
         return fitting(parts, line((f" {self.look.glyphs.dot} ", "frame")), self.foot_room)
 
     def head(self, width: int, height: int) -> Sequence[Line]:
-        lines = trouble(self.reading, self.look.now, width, absent="warning")
+        lines = [*self._failure(width), *trouble(self.reading, self.look.now, width, absent="warning")]
         value = self.reading.value
         if value is None:
             return lines
@@ -163,6 +175,13 @@ class HeartbeatPane(Pane):
         if height - len(lines) >= 3:
             lines.append(EMPTY)
         return lines
+
+    def _failure(self, width: int) -> list[Line]:
+        """Why the tick that was asked for did not come, until the next one is asked for."""
+        progress = self._progress
+        if progress is None or not progress.ended or not progress.reason:
+            return []
+        return wrap(f"{self.look.glyphs.critical} {progress.reason}", width, "critical", limit=3)
 
     def empty(self, width: int) -> Sequence[Line]:
         value = self.reading.value
@@ -249,6 +268,16 @@ class HeartbeatPane(Pane):
                 for first, content in enumerate(wrapped)
             )
         return lines
+
+
+def _progress_line(progress: TickProgress, look: View) -> Line:
+    """``● queued``, ``● running 1.3 s``, or that it failed."""
+    if progress.ended:
+        return line((f"{look.glyphs.critical} {progress.state.replace('_', ' ')}", "critical"))
+    if progress.state == "queued":
+        return line((f"{look.glyphs.ok} queued", "info"))
+    phase = f" {progress.phase}" if progress.phase else ""
+    return line((f"{look.glyphs.ok} running {duration_text(progress.elapsed_s * 1000)}{phase}", "info"))
 
 
 def _counts(value: HeartbeatReading, look: View, width: int) -> Line:

@@ -287,6 +287,13 @@ def _actions(value: object) -> tuple[str, ...]:
     return tuple(_action(item) for item in value[:ITEMS_LIMIT]) if isinstance(value, list) else ()
 
 
+def _told(action: str, outcome: str, error: object) -> str:
+    """What our own heartbeat logs of an action: its name and what came of it; an alert is its own outcome."""
+    if outcome == "alert":
+        return action
+    return f"{action}: {outcome}" + (f" ({error})" if isinstance(error, str) else "")
+
+
 def _action(value: object) -> str:
     """An action's text. Some writers log objects: their name first, then what else they hold."""
     if isinstance(value, str):
@@ -296,6 +303,9 @@ def _action(value: object) -> str:
     name_key = next((key for key in ("action", "name", "type") if isinstance(value.get(key), str)), None)
     if name_key is None:
         return text.clean(_compact(value))
+    outcome = value.get("outcome")
+    if isinstance(outcome, str) and name_key == "action":
+        return text.clean(_told(value["action"], outcome, value.get("error")))
     rest = [
         f"{key}={item if isinstance(item, str) else _compact(item)}" for key, item in value.items() if key != name_key
     ]

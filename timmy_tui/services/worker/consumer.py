@@ -21,6 +21,7 @@ from timmy_tui.services.worker.periodic import day_of, export_due, minute_of, sc
 from timmy_tui.services.worker.records import BEAT_PREFIX, DAILY_PREFIX, Beat, RequestRecord
 from timmy_tui.services.worker.recover import mark_lost
 from timmy_tui.services.worker.requests import claim
+from timmy_tui.services.worker.stopping import StopFlag
 from timmy_tui.services.worker.tasks import Doing, Tasks, tell_event
 from timmy_tui.text import clean_error
 
@@ -34,17 +35,6 @@ CANCELLED_S = 3.0
 """How long a tick that was asked to end may take to end its model call."""
 
 log = logging.getLogger(__name__)
-
-
-class StopFlag:
-    """Set by signals and by the parent's end; asked twice, the running task is not waited for."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def ask(self) -> None:
-        """Once to end, twice to end now."""
-        self.asked += 1
 
 
 class Schedule:

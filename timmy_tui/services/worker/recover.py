@@ -30,7 +30,8 @@ def mark_lost(
 ) -> list[RequestRecord]:
     """Mark what died with earlier workers of ``host``, and return it. ``started_at``: when this worker began.
 
-    ``tell`` gets each before it is marked, so that none is forgotten when we are killed, too. Dead workers' beats are deleted. Raises what the storage raises.
+    ``tell`` gets each before it is marked, so that none is forgotten when we are killed, too. Dead workers' beats are
+    deleted. Raises what the storage raises.
     """
     beats = _beats(huey, host)
     waiting: frozenset[str] | None = None

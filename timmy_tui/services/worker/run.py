@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 from timmy_tui.config import Settings
 from timmy_tui.services.logs import open_log
 from timmy_tui.services.worker.app import make_huey, this_host
 from timmy_tui.services.worker.lock import only_worker
 from timmy_tui.services.worker.queue import WorkerError, parse_queue
-from timmy_tui.services.worker.tasks import TickFunction
+from timmy_tui.services.worker.stopping import StopFlag, stopped_by_signals, watch_parent
+from timmy_tui.services.worker.tasks import Tasks, TickFunction
 from timmy_tui.text import clean
-
-if TYPE_CHECKING:
-    from timmy_tui.services.worker.consumer import StopFlag
-
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +43,10 @@ def run_worker(
             "leave heartbeat.task empty to run this worker",
         )
     shown = parse_queue(settings, env).shown
-    with only_worker(settings.timmy_home):
+    flag = StopFlag()
+    with stopped_by_signals(flag), only_worker(settings.timmy_home):
         open_log(settings.log_path)
-        from timmy_tui.services.worker.consumer import Schedule, StopFlag, TickConsumer
-        from timmy_tui.services.worker.tasks import Tasks
+        from timmy_tui.services.worker.consumer import Schedule, TickConsumer
 
         huey = make_huey(settings, env, host=host)
         tasks = Tasks(
@@ -67,18 +60,16 @@ def run_worker(
         )
         tasks.register()
         schedule = Schedule(huey, tasks, clock=clock)
-        flag = StopFlag()
-        with _stopped_by_signals(flag):
-            if parent is not None:
-                threading.Thread(target=_outlive, args=(parent, flag), name="parent", daemon=True).start()
-            schedule.recover()
-            consumer = TickConsumer(huey, tasks, schedule, flag, clock=clock)
-            log.info("worker %d takes tasks from %s", os.getpid(), shown)
-            tell(_greeting(settings, shown))
-            consumer.run()
-            tasks.give_up()
-            consumer.unbeat()
-            log.info("worker %d ends", os.getpid())
+        if parent is not None:
+            threading.Thread(target=watch_parent, args=(parent, flag), name="parent", daemon=True).start()
+        schedule.recover()
+        consumer = TickConsumer(huey, tasks, schedule, flag, clock=clock)
+        log.info("worker %d takes tasks from %s", os.getpid(), shown)
+        tell(_greeting(settings, shown))
+        consumer.run()
+        tasks.give_up()
+        consumer.unbeat()
+        log.info("worker %d ends", os.getpid())
     return 0
 
 
@@ -92,29 +83,3 @@ def _greeting(settings: Settings, shown: str) -> str:
     heartbeat = settings.config.heartbeat
     rhythm = f"a tick every {heartbeat.every_minutes} minutes" if heartbeat.enabled else "no ticks of its own"
     return f"worker {os.getpid()}: {shown}, {rhythm}"
-
-
-@contextmanager
-def _stopped_by_signals(flag: StopFlag) -> Iterator[None]:
-    """Let signals set the flag, where signals can be had: in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, lambda *_: flag.ask()) for number in STOP_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _outlive(parent: int, flag: StopFlag) -> None:
-    """Wait for the end of the pipe that the parent holds: the kernel closes it, however the parent dies."""
-    try:
-        while os.read(parent, 4096):
-            pass
-    except OSError:
-        log.warning("the parent can't be watched")
-        return
-    log.info("the console that started this worker is gone")
-    flag.ask()

@@ -1,0 +1,190 @@
+"""What the heartbeat proposed and waits for the operator's word."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+from textual import getters, work
+from textual.app import ComposeResult
+from textual.binding import Binding
+
+from timmy_tui.screens.base import ConsoleScreen
+from timmy_tui.services.heartbeat.approval_records import Approval, ApprovalError
+from timmy_tui.services.heartbeat.approvals import Approvals
+from timmy_tui.services.snapshot import Snapshot
+from timmy_tui.text import clean, span_text
+from timmy_tui.widgets.key_line import KeyLine
+from timmy_tui.widgets.line import EMPTY, Line, line, wrap
+from timmy_tui.widgets.list_pane import ListPane
+from timmy_tui.widgets.reader import Reader, facts
+from timmy_tui.widgets.table import Cell, row
+
+T = TypeVar("T")
+
+SHOWN = 50
+ROLES = {
+    "proposed": "warning",
+    "approved": "info",
+    "running": "info",
+    "done": "ok",
+    "failed": "critical",
+    "rejected": "quiet",
+    "expired": "quiet",
+    "lost": "critical",
+}
+
+
+class ApprovalsScreen(ConsoleScreen[None]):
+    """The proposals, what waits first; below, everything about the one under the cursor."""
+
+    BINDING_GROUP_TITLE = "Approvals"
+    HELP = (
+        "An action only names an entry of your own actions: list; what would run is shown below. "
+        "Nothing of what a model says becomes a part of a command."
+    )
+    BINDINGS = [
+        Binding("a", "approve", "approve", id="approvals.approve", tooltip="Run the action now"),
+        Binding("x", "reject", "reject", id="approvals.reject", tooltip="Do not run it"),
+        Binding("escape", "dismiss", "back", id="approvals.back"),
+    ]
+    AUTO_FOCUS = "#proposals"
+
+    proposals = getters.query_one("#proposals", ListPane)
+    details = getters.query_one("#reader", Reader)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._approvals: dict[str, Approval] = {}
+
+    def compose(self) -> ComposeResult:
+        """The list, the details, the keys."""
+        yield ListPane("Approvals", id="proposals")
+        yield Reader("What it would do", glyphs=self.console.glyphs, id="reader")
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        """Read them."""
+        self._read()
+
+    def snapshot_changed(self, snapshot: Snapshot) -> None:
+        self._read()
+
+    def clock_ticked(self, now: float) -> None:
+        self._show()
+
+    def _store(self) -> Approvals:
+        return Approvals(self.console.settings.database_path, self.console.clock)
+
+    async def _ask(self, question: Callable[[], T]) -> T | None:
+        """The answer of the store, or a notification that says why there is none."""
+        try:
+            return await asyncio.to_thread(question)
+        except ApprovalError as error:
+            self.notify(f"{error.message}\n{error.hint}".strip(), severity="error", timeout=6, markup=False)
+            return None
+
+    @work(group="approvals", exclusive=True, exit_on_error=False, description="read the approvals")
+    async def _read(self) -> None:
+        store = self._store()
+        recent = await self._ask(lambda: store.recent(SHOWN))
+        if recent is not None:
+            waiting = [approval for approval in recent if approval.is_open]
+            rest = [approval for approval in recent if not approval.is_open]
+            self._approvals = {approval.id: approval for approval in (*waiting, *rest)}
+        self._show()
+
+    def _show(self) -> None:
+        if not self.is_mounted:
+            return
+        look, approvals = self.console.view(), self._approvals
+
+        def draw(key: str, width: int) -> Line:
+            approval = approvals[key]
+            role = ROLES[approval.state]
+            age = span_text(look.now - approval.created_at)
+            cells = [Cell(approval.tick_id, 17, 2, "quiet", to_right=False), Cell(age, 5, 1, "quiet")]
+            return row(line((f"{approval.state:<9} ", role)), line((approval.action, "strong")), cells, width)
+
+        nothing = [
+            line("Nothing waits for you."),
+            EMPTY,
+            *wrap("A decision that names an entry of actions: in the configuration shows here.", 70, "quiet"),
+        ]
+        waiting = sum(1 for approval in approvals.values() if approval.state == "proposed")
+        status = line((f"{waiting} wait", "warning")) if waiting else EMPTY
+        self.proposals.fill(list(approvals), draw, look, empty=nothing, status=status)
+        self._show_details()
+
+    def _show_details(self) -> None:
+        chosen = self._chosen()
+        self.details.read(lambda width: self._lines(chosen, width), keep_place=True)
+
+    def _chosen(self) -> Approval | None:
+        key = self.proposals.cursor_here()
+        return self._approvals.get(key) if key else None
+
+    def _lines(self, approval: Approval | None, width: int) -> list[Line]:
+        if approval is None:
+            return []
+        action = self.console.settings.config.actions.get(approval.action)
+        command = clean(" ".join(action.run)) if action else "no longer in the configuration"
+        now = self.console.clock()
+        pairs = [("action", approval.action), ("runs", command), ("state", approval.state), ("tick", approval.tick_id)]
+        if approval.is_open and approval.state == "proposed":
+            pairs.append(("expires", f"in {span_text(approval.expires_at - now)}"))
+        if approval.decided_by:
+            pairs.append(("decided by", approval.decided_by))
+        if approval.exit_code is not None:
+            pairs.append(("exit code", str(approval.exit_code)))
+        out = facts(pairs, width)
+        if approval.said:
+            out.extend([EMPTY, line(("the model's reasoning", "quiet")), *wrap(approval.said, width)])
+        if approval.output:
+            out.extend([EMPTY, line(("outcome", "quiet")), *wrap(approval.output, width)])
+        return out
+
+    @work(group="approve", exit_on_error=False, description="approve and run an action")
+    async def action_approve(self) -> None:
+        """Approve the proposal under the cursor and run it; its real outcome is shown."""
+        chosen = self._chosen()
+        if chosen is None or chosen.state != "proposed":
+            self.notify("Nothing to approve here.", timeout=3, markup=False)
+            return
+        store, operator = self._store(), _operator()
+        if await self._ask(lambda: store.approve(chosen.id, operator)) is None:
+            self._read()
+            return
+        self._read()
+        actions = self.console.settings.config.actions
+        env = os.environ if self.console.env is None else self.console.env
+        try:
+            ended = await store.run_approved(chosen.id, actions, env)
+        except ApprovalError as error:
+            self.notify(error.message, severity="error", timeout=8, markup=False)
+        else:
+            outcome = f", exit code {ended.exit_code}" if ended.exit_code is not None else ""
+            told = f"{ended.action}: {ended.state}{outcome}"
+            self.notify(told, severity="information" if ended.state == "done" else "error", timeout=6, markup=False)
+        self._read()
+
+    @work(group="approve", exit_on_error=False, description="reject an action")
+    async def action_reject(self) -> None:
+        """Reject the proposal under the cursor."""
+        chosen = self._chosen()
+        if chosen is None or chosen.state != "proposed":
+            self.notify("Nothing to reject here.", timeout=3, markup=False)
+            return
+        store, operator = self._store(), _operator()
+        await self._ask(lambda: store.reject(chosen.id, operator))
+        self._read()
+
+
+def _operator() -> str:
+    try:
+        return clean(getpass.getuser(), limit=60)
+    except (KeyError, OSError):
+        return "operator"
