@@ -148,7 +148,7 @@ class Story:
             session = self._stage.hermes.begin(heartbeat_conversation(ask, ""), now, id=own_id)
             self._stage.hermes.commit()
         self._running = _RunningTick(self._step, trigger, by_hermes, now, session)
-        self._worker.begin("heartbeat_tick", now)
+        self._worker.begin("heartbeat_tick", now, asked=trigger == "manual")
         self._in(2.2 if by_hermes else 1.2, now, self._finish_tick)
 
     def _finish_tick(self, now: float) -> None:

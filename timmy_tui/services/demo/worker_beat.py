@@ -9,9 +9,11 @@ import time
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from timmy_tui.services.demo.errors import DemoError
-from timmy_tui.services.worker.records import BEAT_PREFIX, LOCK_NAME, Beat
+from timmy_tui.services.worker.records import BEAT_PREFIX, LOCK_NAME, Beat, RequestState
+from timmy_tui.services.worker.requests import put_record, records_of
 
 BEAT_EVERY_S = 1.0
 LOCK_TRIES = 20
@@ -60,18 +62,28 @@ class SimulatedWorker:
         message = self._queue.storage.dequeue()
         return None if message is None else self._own.pop(bytes(message), "manual")
 
-    def begin(self, name: str, now: float) -> None:
-        """Say that a task runs."""
+    def begin(self, name: str, now: float, *, asked: bool = False) -> None:
+        """Say that a task runs; ``asked`` when a console asked for it and follows it."""
         self.running, self.running_since = name, now
+        if asked:
+            self._note("queued", "running", now)
         self._beat_at = float("-inf")
         self.beat(now)
 
     def done(self, now: float, tick_id: str | None = None) -> None:
         """Say that it has ended."""
         self.running = self.running_since = None
+        self._note("running", "done", now, tick_id)
         self.tick_id = tick_id or self.tick_id
         self._beat_at = float("-inf")
         self.beat(now)
+
+    def _note(self, before: RequestState, after: RequestState, now: float, tick_id: str | None = None) -> None:
+        """Move the records of ticks that were asked for, as the real worker does."""
+        for record in records_of(self._queue):
+            if record.state == before:
+                moved = replace(record, state=after, since=now, pid=self.pid, tick_id=tick_id)
+                put_record(self._queue, moved)
 
     def stop(self) -> None:
         """Release the lock and the queue."""
