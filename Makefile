@@ -1,11 +1,12 @@
 # `make run` and `make test` need python3 (3.11 to 3.13) with venv, and make. `make` alone lists the targets.
 PYTHON ?= python3
 VENV := .venv
+HERMES_VENV := .venv-hermes
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test snapshots check format bench pictures clean
+.PHONY: help run demo test test-hermes snapshots check format bench pictures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -37,6 +38,14 @@ test: $(VENV)/.test ## the whole suite
 snapshots: $(VENV)/.test ## accept how the screens look now
 	$(BIN)/python -m pytest tests/screens --snapshot-update
 
+$(HERMES_VENV)/.made:
+	$(PYTHON) -m venv $(HERMES_VENV)
+	$(HERMES_VENV)/bin/python -m pip install --quiet --disable-pip-version-check 'hermes-agent==0.19.0'
+	@touch $@
+
+test-hermes: $(VENV)/.test $(HERMES_VENV)/.made ## the real Hermes against a fake model server
+	TIMMY_TEST_HERMES=$(abspath $(HERMES_VENV)/bin/hermes) $(BIN)/python -m pytest tests/e2e_hermes
+
 check: $(VENV)/.check ## formatting, lint, types, import layers
 	$(BIN)/ruff format --check --quiet timmy_tui tests bench
 	$(BIN)/ruff check --quiet timmy_tui tests bench
@@ -54,4 +63,4 @@ pictures: $(VENV)/.run ## make the pictures of the README anew
 	$(BIN)/python docs/make_pictures.py docs/pictures
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) bench/out .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(HERMES_VENV) bench/out .mypy_cache .ruff_cache .hypothesis

@@ -27,6 +27,27 @@ TEMPLATE = """\
 #heartbeat:
 #  enabled: true
 #  every_minutes: 10
+#  timeout_s: 130           # the whole tick; what the tick key waits for
+#  model: ""                # empty: each provider's own default
+#  local_only: true         # a call never leaves loopback or the private network
+#  task: ""                 # somebody else's task that the tick key runs, e.g. tasks.heartbeat_tick
+#  probes:
+#    http: []               # - {name: gitea, url: "http://127.0.0.1:3000/", timeout_s: 5}   gives gitea_alive
+#    tcp: []                # - {name: postgres, host: 127.0.0.1, port: 5432, timeout_s: 3}  gives postgres_alive
+#    commands: []           # - {name: raid, run: [mdadm, --detail, --test, /dev/md0], timeout_s: 10}
+#    disks: ["~"]
+#    inference: false       # ask the model for one token at each tick: inference_ok
+#  notify:
+#    bell: false            # ring the terminal for an alert
+#    run: []                # an argument vector; it gets the alert on its standard input
+
+# What a decision may name; it waits for your word (p) unless approve is never. No shell, no word of a model.
+#actions: {}
+##  restart_ollama: {run: [systemctl, --user, restart, ollama], approve: always, timeout_s: 30}
+
+#session_export:
+#  enabled: true
+#  every_hours: 4           # user and assistant pairs of all Hermes sessions
 
 # Huey's queue: sqlite (TIMMY_HOME/queue.db), sqlite:///absolute/path, or redis://host:port/db.
 #queue:
@@ -34,7 +55,8 @@ TEMPLATE = """\
 #  name: timmy
 
 #worker:
-#  autostart: true
+#  autostart: true          # the console starts a worker of its own when none is alive
+#  stop_timeout_s: 20       # how long a running tick may go on when the worker is told to end
 
 # --- Providers: here, or in TIMMY_HOME/providers.yaml ---------------------------------------------------
 

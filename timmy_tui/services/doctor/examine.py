@@ -8,8 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from timmy_tui.config import Settings
+from timmy_tui.config import ConfigError, Settings, load_cascade
 from timmy_tui.glyphs import Glyphs
+from timmy_tui.services.cascade.providers.hermes_foresee import foresee
 from timmy_tui.services.doctor.findings import Finding, FindingState, finding, healthy
 from timmy_tui.services.doctor.hermes_config import HermesConfigError, context_findings, read_hermes_model
 from timmy_tui.services.doctor.machine import (
@@ -62,6 +63,7 @@ def _hermes(settings: Settings, env: Mapping[str, str], snapshot: Snapshot) -> I
         rows = f"{count} session{'' if count == 1 else 's'} in {reading.value.hours:g} h"
         yield finding("hermes store", "ok", f"{reading.value.path}{profile}: {rows}")
     yield from _hermes_model(folder / "config.yaml", snapshot)
+    yield from _hermes_call(settings, env, binary)
 
 
 def _binary(binary: HermesBinary | None, command: str) -> Finding:
@@ -90,6 +92,21 @@ def _hermes_model(path: Path, snapshot: Snapshot) -> Iterator[Finding]:
     yield finding("hermes config", "ok" if model.name else "note", f"{path}: {told}")
     readings = tuple(server.reading.value for server in snapshot.ollama if server.reading.value is not None)
     yield from context_findings(model, path, readings)
+
+
+def _hermes_call(settings: Settings, env: Mapping[str, str], binary: HermesBinary | None) -> Iterator[Finding]:
+    """What would stand in the way of the heartbeat's call; the context length has findings of its own."""
+    if binary is None or not settings.config.heartbeat.enabled:
+        return
+    try:
+        cascade = load_cascade(settings)
+    except ConfigError:
+        return  # the configuration has its own finding
+    own = next((entry for entry in cascade.providers if entry.type == "hermes"), None) if cascade else None
+    for foreseen in foresee(settings, env, config=own):
+        if foreseen.problem != "small_context":
+            state: FindingState = "note" if foreseen.problem is None else "broken"
+            yield finding("hermes call", state, foreseen.text, foreseen.mend)
 
 
 _STYLES: dict[FindingState, str] = {"ok": "ok", "missing": "quiet", "broken": "critical", "note": "quiet"}
