@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from timmy_tui.services.worker.autostart import OwnWorker
 
 ACTIVITY_KEPT = 500
+STOP_GRACE_S = 5.0
+"""What a worker gets on top of its own deadline to end its model call and write that down."""
+
 WORKER_START_S = 1.5
 """How long after the first frame a worker of our own is thought of: the panes come first."""
 
@@ -321,5 +324,5 @@ def run_console(settings: Settings, env: Mapping[str, str] | None = None) -> int
         app.run(mouse=settings.config.mouse)
     finally:
         if app.own_worker is not None:
-            app.own_worker.stop(settings.config.worker.stop_timeout_s)
+            app.own_worker.stop(settings.config.worker.stop_timeout_s + STOP_GRACE_S)
     return app.return_code or 0
