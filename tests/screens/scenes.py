@@ -204,6 +204,8 @@ def cascade(*, tripped: bool) -> ProvidersReading:
         requests=40,
         failures=0,
         p50_latency_ms=5200.0,
+        p95_latency_ms=9800.0,
+        avg_latency_ms=5600.0,
         next_probe_at=NOW + 12,
     )
     if tripped:

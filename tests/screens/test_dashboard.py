@@ -149,16 +149,19 @@ async def test_a_number_in_the_zoom_zooms_that_pane(stack: Stack) -> None:
         assert app.focused is screen.heartbeat
 
 
-async def test_a_zoomed_pane_still_gets_readings(stack: Stack) -> None:
+async def test_nothing_behind_a_zoomed_pane_is_old_when_it_is_back(stack: Stack) -> None:
     app = scenes.console(stack.env)
     async with app.run_test(size=SIZE) as pilot:
         await open_with(pilot, stack.healthy())
         await pilot.press("z")
         await open_with(pilot, stack.degraded())
-        assert "Ollama does not answer" in shown(dashboard(app).models)
+        assert "Ollama does not answer" in painted(app)
         await pilot.press("z")
         await pilot.pause()
-        assert "locked by another program" in shown(dashboard(app).sessions)
+        text = painted(app)
+        assert "locked by another program" in text
+        assert "✖ critical" in text
+        assert "worker stuck" in text
 
 
 async def test_a_filter_narrows_the_pane_and_escape_clears_it(stack: Stack) -> None:
@@ -380,11 +383,25 @@ async def test_a_terminal_that_is_too_small_says_so_and_comes_back(stack: Stack,
         await pilot.pause()
         if size != (1, 1):
             assert "40 × 12" in painted(app)
-        await open_with(pilot, stack.healthy())
         await pilot.resize_terminal(*SIZE)
         await pilot.pause()
         await pilot.pause()
         assert painted(app) == before
+
+
+async def test_what_came_while_the_terminal_was_too_small_shows_when_it_is_not(stack: Stack) -> None:
+    app = scenes.console(stack.env)
+    async with app.run_test(size=SIZE) as pilot:
+        await open_with(pilot, stack.healthy())
+        await pilot.resize_terminal(20, 5)
+        await pilot.pause()
+        await open_with(pilot, stack.degraded())
+        await pilot.resize_terminal(*SIZE)
+        await pilot.pause()
+        await pilot.pause()
+        text = painted(app)
+        assert "locked by another program" in text
+        assert "✖ critical" in text
 
 
 async def test_the_smallest_size_shows_every_pane(stack: Stack) -> None:

@@ -49,11 +49,6 @@ def showing(
     return run
 
 
-@pytest.fixture
-def env(stack: Stack) -> dict[str, str]:
-    return dict(stack.env)
-
-
 @pytest.mark.parametrize("size", SIZES, ids=named)
 @pytest.mark.parametrize("scene", ["opening", "healthy", "degraded", "nothing_found", "hostile"])
 def test_dashboard(snap_compare: Compare, stack: Stack, tmp_path: Path, scene: str, size: tuple[int, int]) -> None:
@@ -81,20 +76,20 @@ def test_ascii(snap_compare: Compare, stack: Stack) -> None:
 
 @pytest.mark.parametrize("size", SCREEN_SIZES, ids=named)
 @pytest.mark.parametrize(
-    ("name", "keys"),
+    "keys",
     [
-        ("tick", ("3", "j", "enter")),
-        ("session", ("2", "j", "enter")),
-        ("provider", ("4", "j", "j", "enter")),
-        ("help", ("question_mark",)),
-        ("history", ("H", "j", "j")),
-        ("search", ("S", "d", "i", "s", "k", "down")),
-        ("activity", ("5",)),
-        ("zoomed", ("3", "z")),
-        ("filtered", ("2", "slash", "c", "l", "i")),
+        pytest.param(("3", "j", "enter"), id="tick"),
+        pytest.param(("2", "j", "enter"), id="session"),
+        pytest.param(("4", "j", "j", "enter"), id="provider"),
+        pytest.param(("question_mark",), id="help"),
+        pytest.param(("H", "j", "j"), id="history"),
+        pytest.param(("S", "d", "i", "s", "k", "down"), id="search"),
+        pytest.param(("5",), id="activity"),
+        pytest.param(("3", "z"), id="zoomed"),
+        pytest.param(("2", "slash", "c", "l", "i"), id="filtered"),
     ],
 )
-def test_screen(snap_compare: Compare, stack: Stack, name: str, keys: tuple[str, ...], size: tuple[int, int]) -> None:
+def test_screen(snap_compare: Compare, stack: Stack, keys: tuple[str, ...], size: tuple[int, int]) -> None:
     app = scenes.console(stack.env)
     before = showing(stack.healthy(), stack.degraded(), keys=keys)
     assert snap_compare(app, terminal_size=size, run_before=before)

@@ -167,6 +167,10 @@ def test_wrap_marks_what_is_beyond_its_limit(text: str, width: int, limit: int) 
         assert plain(limited[-1]).endswith("…")
 
 
+def test_wrap_without_room_for_a_line_is_nothing() -> None:
+    assert wrap("All services answer.", 20, limit=0) == []
+
+
 @pytest.mark.parametrize(
     ("text", "width", "expected"),
     [

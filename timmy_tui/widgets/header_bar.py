@@ -79,9 +79,10 @@ class HeaderBar(LinesView):
         if overall.problems:
             more = len(overall.problems) - 1
             rest = line((f"  +{more} more" if more else "", "quiet"))
-            room = width - width_of(left) - width_of(rest)
-            problem = crop(line(f"  {overall.problems[0]}"), max(room, PROBLEM_MIN))
-            left = (*left, *problem, *rest)
+            room = width - width_of(left)
+            if room - width_of(rest) < PROBLEM_MIN:
+                rest = EMPTY
+            left = (*left, *crop(line(f"  {overall.problems[0]}"), room - width_of(rest)), *rest)
         elif width > 60:
             left = (*left, *line((f"  all quiet on {facts.snapshot.host}", "quiet")))
         return left

@@ -123,6 +123,8 @@ def wrap(text: str, width: int, role: str = "text", *, indent: str = "", limit: 
 
     Newlines are kept. At most ``limit`` lines; the last then ends in an ellipsis.
     """
+    if limit < 1:
+        return []
     room = max(1, width - cell_len(indent))
     lines: list[Line] = []
     for paragraph in text.split("\n"):

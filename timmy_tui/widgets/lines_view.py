@@ -35,6 +35,7 @@ class LinesView(Widget):
     def show(self, lines: Sequence[Line]) -> None:
         """Show ``lines`` from the top row on."""
         before, self.lines = self.lines, tuple(lines)
+        self._drawn_for = self.size  # what was shown to a hidden view, of no size, is drawn anew when it is back
         if self._drawing:
             return
         width = self.size.width
@@ -67,6 +68,15 @@ class LinesView(Widget):
             strip = self._strip(content, width)
             self._strips[key] = strip
         return strip
+
+    def on_hide(self) -> None:
+        """Out of sight, nothing is drawn: not while another pane is zoomed, nor in a terminal that is too small."""
+        self._drawn_for = Size(0, 0)
+
+    def on_show(self) -> None:
+        """Back in sight Textual paints from its cache, without :meth:`render_line`: draw what came meanwhile."""
+        if self.size != self._drawn_for:
+            self.redraw()
 
     def notify_style_update(self) -> None:
         """A theme or state class changed: the roles look different now."""

@@ -14,7 +14,7 @@ from textual.reactive import reactive
 from timmy_tui.glyphs import UNICODE, Glyphs
 from timmy_tui.services.reading import Reading
 from timmy_tui.text import span_text
-from timmy_tui.widgets.line import EMPTY, Line, Span, crop, fit, line, width_of, wrap
+from timmy_tui.widgets.line import EMPTY, Line, Span, crop, fit, fitting, line, width_of, wrap
 from timmy_tui.widgets.lines_view import LinesView
 
 CALM_S = 10.0
@@ -334,7 +334,7 @@ def trouble(reading: Reading[object], now: float, width: int, *, absent: str = "
     if reading.next_at is not None and reading.next_at - now >= 1:
         facts.append(f"next try in {span_text(reading.next_at - now + 0.999)}")
     if facts:
-        out.append(line((" · ".join(facts), "quiet")))
+        out.append(fitting([line((fact, "quiet")) for fact in facts], line((" · ", "quiet")), width))
     if reading.hint:
         out.extend(wrap(reading.hint, width, "strong", limit=2))
     return out
