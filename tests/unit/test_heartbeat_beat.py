@@ -221,7 +221,7 @@ async def test_an_action_that_tries_to_be_a_command_is_a_text(tmp_path: Path, en
     assert (tmp_path / "logged").exists()
     (waiting,) = Approvals(tmp_path / ".timmy" / "timmy.db").open()
     assert (waiting.action, waiting.tick_id) == ("restart_ollama", beat.tick_id)
-    assert tick_of(beat).actions[2].startswith("restart_ollama outcome=proposed")
+    assert tick_of(beat).actions[2].startswith("restart_ollama: proposed")
 
 
 async def test_a_tick_names_the_one_before_it_in_record_and_prompt(tmp_path: Path, env: dict[str, str]) -> None:

@@ -101,7 +101,7 @@ def _session_facts(session: SessionSummary, now: float) -> list[tuple[str, str]]
             f"{tokens.cache_read + tokens.cache_write:,}; reasoning {tokens.reasoning:,} within out",
         ),
         ("cost", cost),
-        ("messages", f"{session.message_count} with {session.tool_call_count} tool calls"),
+        ("messages", f"{session.message_count}, tool calls {session.tool_call_count}"),
     ]
     if session.parent_id:
         pairs.append(("parent", session.parent_id))

@@ -74,15 +74,16 @@ class Poller(Generic[T]):
     async def poll(self) -> Reading[T]:
         """Ask once and return the new reading."""
         self._wake.clear()
-        if self._question is None:
-            self._question = asyncio.ensure_future(self._asked())
-        done, _ = await asyncio.wait({self._question}, timeout=self.pace.timeout_s)
+        question = self._question
+        if question is None:
+            question = self._question = asyncio.ensure_future(self._asked())
+        done, _ = await asyncio.wait({question}, timeout=self.pace.timeout_s)
         now = self._clock()
         if not done:
             self._failures += 1
             self.reading = self._failed(f"no answer from {self.name} within {self.pace.timeout_s:g} s", self._hint, now)
             return self.reading
-        question, self._question = self._question, None
+        self._question = None
         try:
             value = question.result()
         except SourceError as error:

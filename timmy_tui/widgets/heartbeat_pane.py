@@ -50,7 +50,7 @@ class HeartbeatPane(Pane):
         self._whole: Tick | None = None
         self._following = True
         self._progress: TickProgress | None = None
-        self._counted: tuple[int, int, float, list[TickHead | None]] | None = None
+        self._counted: tuple[HeartbeatReading, int, float, list[TickHead | None]] | None = None
 
     def update(self, reading: Reading[HeartbeatReading], look: View, progress: TickProgress | None = None) -> None:
         """Show this reading, and how a tick that was asked for stands."""
@@ -227,7 +227,7 @@ class HeartbeatPane(Pane):
 
     def _cells(self, value: HeartbeatReading, width: int, end: float) -> list[TickHead | None]:
         """The worst tick of each stretch; counted anew only when a tick came or the strip moved on by a cell."""
-        if self._counted is not None and self._counted[:3] == (id(value), width, end):
+        if self._counted is not None and self._counted[0] is value and self._counted[1:3] == (width, end):
             return self._counted[3]
         bucket_s = STRIP_S / width
         cells: list[TickHead | None] = [None] * width
@@ -239,7 +239,7 @@ class HeartbeatPane(Pane):
                 there = cells[index]
                 if there is None or WORST[head.severity] >= WORST[there.severity]:
                     cells[index] = head
-        self._counted = (id(value), width, end, cells)
+        self._counted = (value, width, end, cells)
         return cells
 
     def _decision(self, head: TickHead, width: int, height: int) -> list[Line]:

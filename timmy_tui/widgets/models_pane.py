@@ -210,7 +210,7 @@ class ModelsPane(Pane):
             Cell("", 4, 3),
             Cell(where, 7, 1, "info" if working else "quiet"),
         ]
-        sign = glyphs.cloud if remote else glyphs.off
+        sign = glyphs.stale if entry.stale else glyphs.cloud if remote else glyphs.off
         return row(line((f"{sign} ", "quiet")), line((name, "quiet")), cells, width, flex_min=NAME_MIN)
 
     def _until(self, loaded: LoadedModel) -> str:
