@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
+from textual.events import Resize
 from textual.screen import ModalScreen, Screen
 
 from timmy_tui.services.snapshot import Snapshot
 from timmy_tui.widgets.roles import RoleStyles
 
 if TYPE_CHECKING:
+    from textual.app import App
+
     from timmy_tui.app import TimmyApp
 
 T = TypeVar("T")
 
 
-class ConsoleScreen(RoleStyles, Screen[T], Generic[T]):
+class NewestSize:
+    """Keeps a screen from going back to a size that the terminal no longer has.
+
+    A Resize that waits while the next one is already laid out makes Textual alternate between both for ever, at full
+    load (measured: a terminal that gets its size while the console starts).
+    """
+
+    app: App[object]
+
+    def on_resize(self, event: Resize) -> None:
+        """Let only the terminal's size of this moment be laid out."""
+        if event.size != self.app.size:
+            event.prevent_default()
+
+
+class ConsoleScreen(NewestSize, RoleStyles, Screen[T], Generic[T]):
     """A full screen that hears of snapshots and of the clock."""
 
     @property
@@ -35,7 +53,7 @@ class ConsoleScreen(RoleStyles, Screen[T], Generic[T]):
         """A second went by."""
 
 
-class ConsoleModal(RoleStyles, ModalScreen[T], Generic[T]):
+class ConsoleModal(NewestSize, RoleStyles, ModalScreen[T], Generic[T]):
     """A dialog over a screen."""
 
     @property
