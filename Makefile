@@ -47,14 +47,14 @@ test-hermes: $(VENV)/.test $(HERMES_VENV)/.made ## the real Hermes against a fak
 	TIMMY_TEST_HERMES=$(abspath $(HERMES_VENV)/bin/hermes) $(BIN)/python -m pytest tests/e2e_hermes
 
 check: $(VENV)/.check ## formatting, lint, types, import layers
-	$(BIN)/ruff format --check --quiet timmy_tui tests bench
-	$(BIN)/ruff check --quiet timmy_tui tests bench
+	$(BIN)/ruff format --check --quiet timmy_tui tests bench docs
+	$(BIN)/ruff check --quiet timmy_tui tests bench docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
 format: $(VENV)/.check ## format the code
-	$(BIN)/ruff format --quiet timmy_tui tests bench
-	$(BIN)/ruff check --quiet --fix timmy_tui tests bench
+	$(BIN)/ruff format --quiet timmy_tui tests bench docs
+	$(BIN)/ruff check --quiet --fix timmy_tui tests bench docs
 
 bench: $(VENV)/.test ## measure every promised ratio
 	$(BIN)/python -m bench

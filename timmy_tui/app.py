@@ -15,6 +15,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.events import AppBlur, AppFocus, Key
 from textual.filter import LineFilter
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.signal import Signal
 from textual.widgets import Input
@@ -174,11 +175,25 @@ class TimmyApp(App[None]):
     def publish(self, snapshot: Snapshot) -> None:
         """Take in a new snapshot: note what changed, tell the screens."""
         news = changes(self.snapshot, snapshot, self.clock())
+        self._alert(self.snapshot, snapshot)
         self.snapshot = snapshot
         if news:
             self.activity.extendleft(news)
         if not self.paused:
             self.snapshot_signal.publish(snapshot)
+
+    def _alert(self, before: Snapshot, after: Snapshot) -> None:
+        """Tell the operator of a new tick's alerts; with the bell where it is wanted."""
+        old, new = before.heartbeat.value, after.heartbeat.value
+        if old is None or new is None or new.last is None or (old.last and old.last.head == new.last.head):
+            return
+        alerts = [action for action in new.last.actions if action.upper().startswith("ALERT")]
+        if not alerts:
+            return
+        severity: SeverityLevel = "error" if new.last.head.severity == "critical" else "warning"
+        self.notify("\n".join(alerts[:3]), title=f"tick {new.last.head.severity}", severity=severity, markup=False)
+        if self.settings.config.heartbeat.notify.bell:
+            self.bell()
 
     def _tick(self) -> None:
         self.snapshot = self.monitor.snapshot

@@ -17,8 +17,6 @@ from timmy_tui.services.worker.records import TickProgress, TickRequest
 from timmy_tui.text import clean, clean_tree, duration_text
 
 LOOK_EVERY_S = 0.1
-TICK_KEPT_FILES = 2
-"""Day files in which a tick that is just done may be: it may have begun before midnight."""
 
 
 def run_tick(
@@ -67,7 +65,7 @@ def _waited(
 
 
 def _document(settings: Settings, request: TickRequest, progress: TickProgress) -> dict[str, object]:
-    tick = None if progress.tick_id is None else _line_of(settings.heartbeat_dir, progress.tick_id)
+    tick = None if progress.tick_id is None else _tick_of(settings.heartbeat_dir, progress.tick_id)
     return {
         "request": request.id,
         "already": request.already,
@@ -83,11 +81,11 @@ def _document(settings: Settings, request: TickRequest, progress: TickProgress) 
 def _picture(settings: Settings, progress: TickProgress, columns: int) -> str:
     """The tick as a few rows."""
     tick_id = progress.tick_id or "?"
-    line = _line_of(settings.heartbeat_dir, tick_id)
-    if line is None:
+    found = _tick_of(settings.heartbeat_dir, tick_id)
+    if found is None:
         where = f" on {progress.host}" if progress.host else ""
         return f"{tick_id}  done{where}; its log is there"
-    tick = clean_tree(line)
+    tick = clean_tree(found)
     facts = tick if isinstance(tick, dict) else {}
     decision = facts.get("decision")
     decided = decision if isinstance(decision, dict) else {}
@@ -101,21 +99,15 @@ def _picture(settings: Settings, progress: TickProgress, columns: int) -> str:
     return "\n  ".join(rows)
 
 
-def _line_of(folder: Path, tick_id: str) -> dict[str, object] | None:
-    """A tick's record by its id, from the newest files of the log."""
-    from timmy_tui.services.ticks.backwards import end_of_lines, lines_backwards
+def _tick_of(folder: Path, tick_id: str) -> dict[str, object] | None:
+    """A tick's record by its id; None when this machine's log does not show it."""
     from timmy_tui.services.ticks.errors import TickLogError
-    from timmy_tui.services.ticks.folder import TickFolder
+    from timmy_tui.services.ticks.lookup import line_of
     from timmy_tui.services.ticks.parse import BadLine, decode_tree
 
     try:
-        names = TickFolder(folder).names()
+        line = line_of(folder, tick_id)
     except TickLogError:
         return None
-    for name in reversed([name for name in names if name.endswith(".jsonl")][-TICK_KEPT_FILES:]):
-        with (folder / name).open("rb") as file:
-            for line in lines_backwards(file.fileno(), end_of_lines(file.fileno())):
-                tree = decode_tree(line.data)
-                if not isinstance(tree, BadLine) and tree.get("tick_id") == tick_id:
-                    return tree
-    return None
+    tree = None if line is None else decode_tree(line)
+    return None if isinstance(tree, BadLine) else tree

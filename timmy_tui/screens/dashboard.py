@@ -10,7 +10,7 @@ from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding
 from textual.containers import Container, Horizontal
 from textual.css.query import NoMatches
-from textual.events import DescendantFocus
+from textual.events import DescendantFocus, Resize
 from textual.widgets import Input, Static
 
 from timmy_tui.screens.base import ConsoleScreen
@@ -165,7 +165,7 @@ class DashboardScreen(ConsoleScreen[None]):
         if isinstance(event.widget, Pane):
             self._last_pane = event.widget
 
-    def on_resize(self) -> None:
+    def on_resize(self, _event: Resize) -> None:
         """A pane that was hidden because the terminal was too small has lost the focus: give it back."""
         self.call_after_refresh(self._refocus)
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from msgspec import Struct
 
@@ -29,6 +29,8 @@ from timmy_tui.services.ticks.records import Attempt, Decision
 from timmy_tui.text import Json, clean, clean_error
 
 Phase = Literal["perceive", "decide", "act", "record"]
+
+T = TypeVar("T")
 
 CALLER = "heartbeat_tick"
 
@@ -79,19 +81,17 @@ async def beat_once(
     trigger: Trigger,
     clock: Callable[[], float] = time.time,
     on_phase: Callable[[Phase], None] | None = None,
+    on_id: Callable[[str], None] | None = None,
 ) -> Beat:
     """Run a tick within ``heartbeat.timeout_s`` and record it.
 
-    Whatever fails on the way is told in the record, which is written in any case. Raises
+    ``on_id`` gets the id that the record will have, before anything else is done; it is called in a thread and may
+    block. Whatever fails on the way is told in the record, which is written in any case. Raises
     :class:`~timmy_tui.services.appending.AppendError` when it can't be, and nothing else.
     """
 
     def tell(phase: Phase) -> None:
-        if on_phase is not None:
-            try:
-                on_phase(phase)
-            except Exception:  # noqa: BLE001 -- whose view of the tick fails must not cost the tick
-                _log.exception("the phase %s could not be told", phase)
+        _told_to(on_phase, phase)
 
     started = time.perf_counter()
     timeout_s = settings.config.heartbeat.timeout_s
@@ -101,7 +101,12 @@ async def beat_once(
     def left_s() -> float:
         return timeout_s - (time.perf_counter() - started)
 
-    tick_id, previous = await asyncio.to_thread(lambda: (writer.reserve(at), writer.last_id()))
+    def begin() -> tuple[str, str | None]:
+        tick_id = writer.reserve(at)
+        _told_to(on_id, tick_id)
+        return tick_id, writer.last_id()
+
+    tick_id, previous = await asyncio.to_thread(begin)
     tell("perceive")
     since = _started_at(previous)
     perception = await perceive(settings, env, clock, since, timeout_s=timeout_s * PERCEIVE_SHARE)
@@ -171,6 +176,14 @@ async def _ask_cascade(
         return await cascade.run(request, lambda completion: parse_decision(completion.text))
     finally:
         await cascade.aclose()
+
+
+def _told_to(listener: Callable[[T], None] | None, news: T) -> None:
+    if listener is not None:
+        try:
+            listener(news)
+        except Exception:  # noqa: BLE001 -- whose view of the tick fails must not cost the tick
+            _log.exception("%s could not be told", news)
 
 
 def _told(error: BaseException) -> str:
