@@ -126,6 +126,7 @@ def ticking(home: Path, kind: str, host: str) -> object:
         trigger: str,
         clock: Callable[[], float],
         on_phase: Callable[[str], None] | None = None,
+        on_id: Callable[[str], None] | None = None,
     ) -> Written:
         tick_id = f"{host}-{time.monotonic_ns()}"
         _write(home, {"event": "begin", "trigger": trigger, "tick_id": tick_id, "pid": os.getpid()})

@@ -29,7 +29,7 @@ from timmy_tui.screens.tick_work import TickWork
 from timmy_tui.services.activity import Activity, changes
 from timmy_tui.services.reading import SourceError
 from timmy_tui.services.snapshot import Snapshot
-from timmy_tui.startup import settled
+from timmy_tui.startup import settled, tidied
 from timmy_tui.terminal import (
     NO_CONTROL,
     PLAIN_SIGNS,
@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from timmy_tui.services.worker.autostart import OwnWorker
 
 ACTIVITY_KEPT = 500
+TIDY_S = 4.0
+"""When nobody waits for the start any more."""
+
 STOP_GRACE_S = 5.0
 """What a worker gets on top of its own deadline to end its model call and write that down."""
 
@@ -152,6 +155,7 @@ class TimmyApp(App[None]):
             self.set_interval(TERMINAL_CHECK_S, self._check_terminal)
         self._watch()
         self.set_timer(WORKER_START_S, self._ensure_worker)
+        self.set_timer(TIDY_S, tidied)
 
     @work(group="monitor", exclusive=True, exit_on_error=True, description="poll every source")
     async def _watch(self) -> None:

@@ -214,7 +214,7 @@ class IntervalsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ollama_s: Seconds = 5
     ollama_tags_s: Seconds = 60
     hermes_s: Seconds = 2
-    ticks_s: Seconds = 1
+    ticks_s: Seconds = 2
     """The tick log is also watched: a new tick shows at once. This is the guarantee behind it."""
     providers_s: Seconds = 30
     worker_s: Seconds = 5

@@ -9,3 +9,10 @@ def settled() -> None:
     """Collect garbage again, sparing what the start has made: modules and classes stay as long as the process."""
     gc.freeze()
     gc.enable()
+
+
+def tidied() -> None:
+    """Once nobody waits: let go of what the start left behind, and spare the rest for good."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

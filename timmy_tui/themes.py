@@ -90,6 +90,8 @@ CYCLE = ("timmy-dark", "timmy-light", "timmy-contrast", "ansi-dark", "ansi-light
 
 def missing_variables(theme: Theme) -> dict[str, str]:
     """Our own variables for a theme that does not define them: any of Textual's, or the terminal's own colours."""
+    if theme.variables.keys() >= TERMINAL_VARIABLES.keys():
+        return {}
     if theme.ansi:
         return dict(TERMINAL_VARIABLES)
     colours = theme.to_color_system().generate()

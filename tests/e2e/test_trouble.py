@@ -46,13 +46,9 @@ class TestOllama:
             console.wait_for(*PANES, "● hermes4:14b", "○ qwen3:8b", "morning report", "All services answer")
             for trouble, words in self.TROUBLES:
                 ollama.trouble = trouble  # type: ignore[assignment]
-                console.press("\x12")
-                text = console.wait_for(words.split()[0], " old", "last seen")
                 console.wait_until(lambda text, words=words: words in " ".join(_words(text)), words)
-                assert "morning report" in text, trouble
-                assert "qwen3:8b" in text, trouble
+                console.wait_for(" old", "last seen", "qwen3:8b", "morning report", "All services answer")
                 ollama.trouble = "healthy"
-                console.press("\x12")
                 console.wait_gone("last seen")
             assert_alive(console)
 

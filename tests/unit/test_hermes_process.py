@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,3 +113,26 @@ async def test_bytes_that_are_no_text_are_replaced(tmp_path: Path) -> None:
 async def test_what_can_t_be_started_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         await run_to_end([str(tmp_path / "gone")], env=ENV, cwd=tmp_path, timeout_s=1)
+
+
+ENDS_AT_ONCE = """
+import asyncio, os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from timmy_tui.services.cascade.providers.hermes_process import run_to_end
+argv = ["/bin/sh", "-c", sys.argv[2]]
+asyncio.run(run_to_end(argv, env=os.environ, cwd=Path("/"), timeout_s=60))
+"""
+
+
+@pytest.mark.parametrize("script", ["sleep 60", "trap '' TERM; sleep 60 & sleep 60; sleep 60"])
+async def test_a_child_does_not_outlive_a_process_that_was_killed(
+    tmp_path: Path, lifeline: Lifeline, script: str
+) -> None:
+    held = f"exec 3>{lifeline.path}; echo begun >&3; {script}"
+    root = str(Path(__file__).parents[2])
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", ENDS_AT_ONCE, root, held)
+    assert await lifeline.said() == b"begun\n"
+    parent.kill()
+    await parent.wait()
+    assert await asyncio.to_thread(lifeline.is_cut)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import pickletools
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from msgspec.structs import replace
 from worker_process import settings_of
 
 from timmy_tui.config import Settings
+from timmy_tui.services.appending import append_line
 from timmy_tui.services.worker.app import TICK_TASK, make_huey
 from timmy_tui.services.worker.enqueue import enqueue_tick, request_tick
 from timmy_tui.services.worker.follow import follow
@@ -27,6 +30,12 @@ from timmy_tui.services.worker.tasks import Tasks
 
 HOST = "mbp"
 NOW = 1_795_144_500.0
+
+
+def dead_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
 
 
 class World:
@@ -192,6 +201,26 @@ def test_a_running_tick_of_another_lock_holder_is_lost(world: World) -> None:
         assert world.look(request).state == "lost"
 
 
+@pytest.mark.parametrize("state", ["running", "lost", "failed"])
+def test_a_tick_that_is_in_the_log_is_done_whatever_its_dead_worker_left_behind(world: World, state: str) -> None:
+    request = world.ask()
+    error = None if state == "running" else "the worker was stopped"
+    world.record(request, state=state, error=error, pid=dead_pid(), tick_id="20261120_031500")
+    assert world.look(request).ended
+    assert world.look(request).state != "done"
+    assert world.look(request).tick_id is None
+    append_line(world.settings.heartbeat_dir / "ticks_20261120.jsonl", b'{"tick_id": "20261120_031500"}')
+    progress = world.look(request)
+    assert (progress.state, progress.tick_id, progress.reason) == ("done", "20261120_031500", None)
+
+
+def test_an_id_of_another_host_is_not_looked_for_in_this_ones_log(world: World) -> None:
+    request = world.ask()
+    world.record(request, state="lost", error="gone", host="gpu-box", pid=1, tick_id="20261120_031500")
+    append_line(world.settings.heartbeat_dir / "ticks_20261120.jsonl", b'{"tick_id": "20261120_031500"}')
+    assert world.look(request).state == "lost"
+
+
 def test_another_hosts_tick_is_judged_by_its_beat(world: World) -> None:
     request = world.ask()
     world.record(request, state="running", host="gpu-box", pid=7)
@@ -206,7 +235,9 @@ def test_what_a_record_says_is_made_safe_to_show(world: World) -> None:
     request = world.ask()
     world.record(request, state="failed", error="\x1b[2J", tick_id="\x07", host="\u202e", pid=1)
     progress = world.look(request)
-    assert (progress.reason, progress.tick_id, progress.host) == ("^[[2J", "^G", "<U+202E>")
+    assert (progress.reason, progress.tick_id, progress.host) == ("^[[2J", None, "<U+202E>")
+    world.record(request, state="done", error=None, tick_id="\x07", pid=1)
+    assert world.look(request).tick_id == "^G"
 
 
 def test_a_queue_that_can_not_be_read_is_the_reason(world: World) -> None:

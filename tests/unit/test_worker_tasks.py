@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from worker_process import settings_of
 
 from timmy_tui.config import SessionExportConfig, Settings
+from timmy_tui.services.appending import append_line
 from timmy_tui.services.events import append_event, recent_events
 from timmy_tui.services.reading import SourceError
 from timmy_tui.services.worker.app import keyed_values, make_huey, message, send
@@ -50,6 +51,7 @@ class World:
         self.ticks: list[str] = []
         self.told: list[str] = []
         self.error: BaseException | None = None
+        self.reserved: str | None = None
         self.tasks = self.worker()
 
     @property
@@ -72,11 +74,14 @@ class World:
         trigger: str,
         clock: Callable[[], float],
         on_phase: Callable[[str], None] | None = None,
+        on_id: Callable[[str], None] | None = None,
     ) -> Coroutine[object, object, Written]:
-        return self._tick(trigger)
+        return self._tick(trigger, on_id)
 
-    async def _tick(self, trigger: str) -> Written:
+    async def _tick(self, trigger: str, on_id: Callable[[str], None] | None) -> Written:
         await asyncio.sleep(0)
+        if on_id is not None and self.reserved is not None:
+            on_id(self.reserved)
         self.ticks.append(trigger)
         if self.error is not None:
             raise self.error
@@ -251,6 +256,12 @@ def test_a_queue_that_is_away_costs_the_record_never_the_tick(world: World) -> N
     assert world.ticks == ["manual", "schedule"]
 
 
+def log_tick(world: World, tick_id: str) -> None:
+    append_line(
+        world.settings.heartbeat_dir / f"ticks_{tick_id[:8]}.jsonl", msgspec.json.encode({"tick_id": tick_id})
+    )
+
+
 def dead_pid() -> int:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
@@ -279,7 +290,9 @@ def test_what_died_with_a_worker_is_lost_and_what_lives_is_left(world: World) ->
     for pid in (dead, alive):
         beat = Beat(DUE - 60, HOST, pid)
         huey.storage.put_data(f"{BEAT_PREFIX}{HOST}:{pid}", msgspec.json.encode(beat))
-    lost = mark_lost(huey, HOST, started_at=DUE, now=DUE)
+    found = mark_lost(huey, HOST, started_at=DUE, now=DUE)
+    lost = found.lost
+    assert found.unsettled == {"just asked"}
     assert {record.id for record in lost} == {
         "died running",
         "died before",
@@ -289,7 +302,61 @@ def test_what_died_with_a_worker_is_lost_and_what_lives_is_left(world: World) ->
     }
     assert {record.id for record in records_of(huey) if record.state == "lost"} == {record.id for record in lost}
     assert list(keyed_values(huey, BEAT_PREFIX)) == [f"{BEAT_PREFIX}{HOST}:{alive}"]
-    assert mark_lost(huey, HOST, started_at=DUE, now=DUE) == []
+    assert mark_lost(huey, HOST, started_at=DUE, now=DUE).lost == ()
+
+
+@pytest.mark.parametrize("logged", [True, False])
+def test_a_tick_that_was_written_by_a_worker_that_died_before_it_could_say_so_is_done(
+    world: World, logged: bool
+) -> None:
+    ran = RequestRecord("r1", "running", HOST, "manual", DUE - 60, DUE - 60, pid=dead_pid(), tick_id="20261119_235900")
+    put_record(world.huey, ran)
+    log_tick(world, "20261119_235900" if logged else "20261119_235900_2")
+    world.schedule().recover()
+    record = record_of(world.huey, "r1")
+    assert record is not None
+    if logged:
+        assert record == replace(ran, state="done", since=DUE)
+        assert not recent_events(world.settings.database_path, 5)
+    else:
+        assert (record.state, record.error) == ("lost", f"worker {ran.pid} ended while the tick ran")
+        (event,) = recent_events(world.settings.database_path, 5)
+        assert (event.event_type, event.task_id) == ("tick.lost", "r1")
+
+
+def test_a_request_whose_message_died_young_is_reported_later_and_no_other(world: World) -> None:
+    young = RequestRecord("young", "queued", HOST, "manual", DUE - 1, DUE - 1)
+    put_record(world.huey, young)
+    schedule = world.schedule()
+    schedule.look()
+    put_record(world.huey, replace(young, id="later", asked_at=DUE))
+    world.now += 60
+    schedule.look()
+    assert [(record.id, record.state) for record in records_of(world.huey) if record.trigger == "manual"] == [
+        ("later", "queued"),
+        ("young", "lost"),
+    ]
+    world.now += 60
+    schedule.look()
+    assert record_of(world.huey, "later") == replace(young, id="later", asked_at=DUE)
+
+
+def test_a_running_tick_names_the_id_that_it_will_have_and_one_that_breaks_after_it_was_written_is_done(
+    world: World,
+) -> None:
+    world.reserved, world.error = "20261120_000000", ValueError("no event")
+    world.tasks.heartbeat_tick("r1", "manual")
+    record = record_of(world.huey, "r1")
+    assert record is not None
+    assert (record.state, record.tick_id) == ("failed", "20261120_000000")
+    log_tick(world, "20261120_000000_2")
+    world.reserved = "20261120_000000_2"
+    world.tasks.heartbeat_tick("r2", "manual")
+    record = record_of(world.huey, "r2")
+    assert record is not None
+    assert (record.state, record.tick_id, record.error) == ("done", "20261120_000000_2", None)
+    (event,) = recent_events(world.settings.database_path, 5)
+    assert event.task_id == "r1"
 
 
 def test_a_beating_process_keeps_its_tick(world: World) -> None:
@@ -297,7 +364,7 @@ def test_a_beating_process_keeps_its_tick(world: World) -> None:
     put_record(world.huey, record)
     beat = msgspec.json.encode(Beat(DUE - 1, HOST, os.getppid()))
     world.huey.storage.put_data(f"{BEAT_PREFIX}{HOST}:{os.getppid()}", beat)
-    assert mark_lost(world.huey, HOST, started_at=DUE, now=DUE) == []
+    assert mark_lost(world.huey, HOST, started_at=DUE, now=DUE).lost == ()
 
 
 def test_old_events_and_keys_of_ours_are_pruned_and_nobody_elses(world: World) -> None:

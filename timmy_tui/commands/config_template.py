@@ -86,7 +86,7 @@ TEMPLATE = """\
 #  ollama_s: 5
 #  ollama_tags_s: 60
 #  hermes_s: 2
-#  ticks_s: 1
+#  ticks_s: 2
 #  providers_s: 30
 #  worker_s: 5
 #  gpu_s: 10

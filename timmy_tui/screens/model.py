@@ -9,7 +9,7 @@ from textual import work
 from textual.binding import Binding
 
 from timmy_tui.screens.document import DocumentScreen
-from timmy_tui.services.ollama.client import OllamaError
+from timmy_tui.services.ollama.errors import OllamaError
 from timmy_tui.services.ollama.records import InstalledModel, LoadedModel, ModelDetails
 from timmy_tui.services.ollama.rules import expiry, match_installed, processor_text
 from timmy_tui.services.snapshot import Snapshot

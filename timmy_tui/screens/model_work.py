@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING
 
-from timmy_tui.services.ollama.client import OllamaError
+from timmy_tui.services.ollama.errors import OllamaError
 from timmy_tui.services.ollama.records import PullProgress
 
 if TYPE_CHECKING:

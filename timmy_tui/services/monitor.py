@@ -17,9 +17,13 @@ from timmy_tui.services.poller import Pace, Poller
 from timmy_tui.services.reading import Reading
 from timmy_tui.services.snapshot import OllamaServer, Snapshot
 from timmy_tui.services.sources import Sources
+from timmy_tui.services.worker.records import WorkerReading
 from timmy_tui.text import clean
 
 T = TypeVar("T")
+
+APPROVALS_S = 10.0
+"""They come with a tick, which asks for them at once; this is for those that another console decided."""
 
 LOCAL_TIMEOUT_S = 5.0
 """For files and SQLite; a local disk answers in milliseconds, a lost network mount never does."""
@@ -124,7 +128,7 @@ class Monitor:
         self._add("hermes", _in_thread(sources.hermes.read), intervals.hermes_s, LOCAL_TIMEOUT_S)
         self._add("heartbeat", _in_thread(sources.heartbeat.read), intervals.ticks_s, LOCAL_TIMEOUT_S)
         self._add("worker", _in_thread(sources.worker.read), intervals.worker_s, LOCAL_TIMEOUT_S)
-        self._add("approvals", _in_thread(sources.approvals.open), intervals.worker_s, LOCAL_TIMEOUT_S)
+        self._add("approvals", _in_thread(sources.approvals.open), APPROVALS_S, LOCAL_TIMEOUT_S)
         self._add("gpu", _in_thread(sources.gpu.read), intervals.gpu_s, LOCAL_TIMEOUT_S)
         self._add("providers", sources.providers.read, min(5.0, intervals.providers_s), timeouts.providers_s * 2 + 1)
 
@@ -160,9 +164,19 @@ class Monitor:
         else:
             old = getattr(before, kind)
             self.snapshot = msgspec.structs.replace(before, **{kind: reading})
-        if reading.says_same_as(old):
+        if reading.says_same_as(_with_beat_of(old, reading)):
             return
+        if kind == "heartbeat":
+            self.refresh("approvals")  # a new tick may have proposed something
         self._publish(self.snapshot)
+
+
+def _with_beat_of(old: Reading[object], new: Reading[object]) -> Reading[object]:
+    """``old`` with the worker's newest beat: that it beats is no news, once a second, all day."""
+    if isinstance(old.value, WorkerReading) and isinstance(new.value, WorkerReading):
+        value = msgspec.structs.replace(old.value, beat_at=new.value.beat_at)
+        return msgspec.structs.replace(old, value=value)
+    return old
 
 
 def _in_thread(read: Callable[[], T]) -> Callable[[], Awaitable[T]]:

@@ -85,8 +85,8 @@ async def beat_once(
 ) -> Beat:
     """Run a tick within ``heartbeat.timeout_s`` and record it.
 
-    ``on_id`` gets the id that the record will have, before anything else is done; it is called in a thread and may
-    block. Whatever fails on the way is told in the record, which is written in any case. Raises
+    ``on_id`` gets the id that the record will have, before anything else is done: it may block for a moment.
+    Whatever fails on the way is told in the record, which is written in any case. Raises
     :class:`~timmy_tui.services.appending.AppendError` when it can't be, and nothing else.
     """
 
@@ -101,12 +101,8 @@ async def beat_once(
     def left_s() -> float:
         return timeout_s - (time.perf_counter() - started)
 
-    def begin() -> tuple[str, str | None]:
-        tick_id = writer.reserve(at)
-        _told_to(on_id, tick_id)
-        return tick_id, writer.last_id()
-
-    tick_id, previous = await asyncio.to_thread(begin)
+    tick_id, previous = await asyncio.to_thread(lambda: (writer.reserve(at), writer.last_id()))
+    _told_to(on_id, tick_id)
     tell("perceive")
     since = _started_at(previous)
     perception = await perceive(settings, env, clock, since, timeout_s=timeout_s * PERCEIVE_SHARE)

@@ -11,12 +11,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 from huey.consumer import Consumer, ConsumerStopped, Scheduler, Worker
 
 from timmy_tui.services.worker.app import queue_errors
+from timmy_tui.services.worker.logged import is_logged
 from timmy_tui.services.worker.periodic import day_of, export_due, minute_of, scheduled_id, tick_due
 from timmy_tui.services.worker.records import BEAT_PREFIX, DAILY_PREFIX, Beat, RequestRecord
 from timmy_tui.services.worker.recover import mark_lost
@@ -46,7 +48,7 @@ class Schedule:
         self._clock = clock
         self._started_at = clock()
         self._minute = -1
-        self._recovered = False
+        self._unsettled: frozenset[str] | None = None
         self._waiting: deque[tuple[str, Callable[[], None]]] = deque()
         self._away = queue_errors(huey)
 
@@ -77,17 +79,27 @@ class Schedule:
             return None
 
     def recover(self) -> None:
-        """Report what earlier workers of this host left unfinished; again later while the queue is away."""
-        if self._recovered:
+        """Report what earlier workers of this host left unfinished; again while the queue is away or it is too early.
+
+        Later looks are at those requests only: of any other, this worker may have just taken the message.
+        """
+        if self._unsettled is not None and not self._unsettled:
             return
+        settings = self._tasks.settings
         try:
-            mark_lost(
-                self._huey, self._tasks.host, started_at=self._started_at, now=self._clock(), tell=self._tell_lost
+            found = mark_lost(
+                self._huey,
+                self._tasks.host,
+                started_at=self._started_at,
+                now=self._clock(),
+                among=self._unsettled,
+                logged=partial(is_logged, settings.heartbeat_dir),
+                tell=self._tell_lost,
             )
         except self._away as error:
             log.warning("the queue is away: %s", clean_error(error))
             return
-        self._recovered = True
+        self._unsettled = found.unsettled
 
     def _tell_lost(self, record: RequestRecord) -> None:
         log.warning("tick lost: %s", record.error)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from timmy_tui.config import Settings
 from timmy_tui.services.worker.app import this_host
 from timmy_tui.services.worker.foreign import tick_since
+from timmy_tui.services.worker.logged import is_logged
 from timmy_tui.services.worker.observe import WorkerObserver, read_lock
 from timmy_tui.services.worker.queue import QueueUnreadable, parse_queue, read_queue
 from timmy_tui.services.worker.records import (
@@ -96,9 +97,11 @@ class _Look:
                 # A worker that ends in good order writes the outcome before it lets its lock go.
                 self._record = peek_record(self._address, self._request.id)
                 if self._record is not None and self._record.state == "running":
-                    return self._progress("lost", f"worker {self._record.pid} ended while the tick ran")
-            if self._record is not None and self._record.state not in ("queued", "running"):
-                return self._progress(self._record.state, self._record.error)
+                    return self._no_tick("lost", f"worker {self._record.pid} ended while the tick ran")
+            if self._record is not None and self._record.state in ("failed", "lost"):
+                return self._no_tick(self._record.state, self._record.error)
+            if self._record is not None and self._record.state == "done":
+                return self._progress("done", None)
             if self._record is not None and self._record.state == "running":
                 return self._in_time("running", f"{self._record.phase or 'it is'} still running")
             return self._queued()
@@ -144,6 +147,13 @@ class _Look:
         beat = next((beat for beat in beats if (beat.host, beat.pid) == (record.host, record.pid)), None)
         return beat is not None and abs(self._now - beat.at) <= BEAT_LOST_S
 
+    def _no_tick(self, state: ProgressState, reason: str | None) -> TickProgress:
+        """``state``, unless the tick was written before its worker could say so; another host's log is not here."""
+        record = self._record
+        if record is not None and record.host == self._host and is_logged(self._settings.heartbeat_dir, record):
+            return self._progress("done", None)
+        return self._progress(state, reason)
+
     def _in_time(self, state: ProgressState, waiting_for: str) -> TickProgress:
         """``state`` until the deadline, then what it still waits for."""
         timeout_s = self._settings.config.heartbeat.timeout_s
@@ -157,7 +167,7 @@ class _Look:
             state=state,
             since=record.since if record else self._request.asked_at,
             elapsed_s=self._elapsed_s,
-            tick_id=record.tick_id if record else None,
+            tick_id=record.tick_id if record and state == "done" else None,
             reason=reason,
             host=record.host if record and record.pid is not None else None,
             phase=record.phase if record and state == "running" else None,

@@ -75,6 +75,7 @@ class RequestRecord(Struct, frozen=True):
     phase: str | None = None
     """What a running tick does at the moment."""
     tick_id: str | None = None
+    """Reserved while it runs: whether such a tick was written is told by the log. Of a done one, its tick's."""
     error: str | None = None
     """One clean line: why it failed or was lost."""
 
@@ -102,6 +103,7 @@ class TickProgress(Struct, frozen=True):
     elapsed_s: float
     """Since it was asked for."""
     tick_id: str | None = None
+    """Of a done one."""
     reason: str | None = None
     """Why it is no tick (yet), in one line."""
     host: str | None = None

@@ -1,4 +1,4 @@
-"""What a worker does about its predecessors: ticks that they took and never finished are lost, never run again."""
+"""What a worker does about its predecessors: ticks that they took and never wrote are lost, never run again."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from timmy_tui.services.worker.app import TICK_TASK, keyed_values
@@ -25,19 +26,39 @@ SETTLED_S = 10.0
 log = logging.getLogger(__name__)
 
 
-def mark_lost(
-    huey: Huey, host: str, *, started_at: float, now: float, tell: Callable[[RequestRecord], None] = lambda record: None
-) -> list[RequestRecord]:
-    """Mark what died with earlier workers of ``host``, and return it. ``started_at``: when this worker began.
+class Recovery(Struct, frozen=True):
+    """What was found of earlier workers."""
 
-    ``tell`` gets each before it is marked, so that none is forgotten when we are killed, too. Dead workers' beats are
-    deleted. Raises what the storage raises.
+    lost: tuple[RequestRecord, ...]
+    """Marked as lost."""
+    unsettled: frozenset[str]
+    """Ids of requests without a message that are too young to tell; to be looked at again."""
+
+
+def mark_lost(
+    huey: Huey,
+    host: str,
+    *,
+    started_at: float,
+    now: float,
+    among: frozenset[str] | None = None,
+    logged: Callable[[RequestRecord], bool] = lambda record: False,
+    tell: Callable[[RequestRecord], None] = lambda record: None,
+) -> Recovery:
+    """Mark what died with earlier workers of ``host``. ``started_at``: when this worker began.
+
+    A tick that is ``logged`` was written and not told: it is marked as done. ``tell`` gets each lost one before it is
+    marked, so that none is forgotten when we are killed, too. Dead workers' beats are deleted. ``among``: only these
+    requests, the unsettled ones of an earlier look. Raises what the storage raises.
     """
     beats = _beats(huey, host)
     waiting: frozenset[str] | None = None
     lost: list[RequestRecord] = []
+    unsettled: set[str] = set()
     for record in records_of(huey):
         if record.host != host or record.state not in ("queued", "running"):
+            continue
+        if among is not None and record.id not in among:
             continue
         if record.pid is not None:
             if _is_alive(record, beats, started_at, now):
@@ -46,9 +67,15 @@ def mark_lost(
             reason = f"worker {record.pid} ended {moment}"
         else:
             waiting = _waiting(huey) if waiting is None else waiting
-            if record.id in waiting or now - record.asked_at < SETTLED_S:
+            if record.id in waiting:
+                continue
+            if now - record.asked_at < SETTLED_S:
+                unsettled.add(record.id)
                 continue
             reason = "its worker ended before the tick ran"
+        if logged(record):
+            put_record(huey, replace(record, state="done", since=now))
+            continue
         record = replace(record, state="lost", since=now, error=reason)
         tell(record)
         put_record(huey, record)
@@ -56,7 +83,7 @@ def mark_lost(
     for pid in beats:
         if pid != os.getpid() and not _exists(pid):
             huey.storage.delete_data(f"{BEAT_PREFIX}{host}:{pid}")
-    return lost
+    return Recovery(tuple(lost), frozenset(unsettled))
 
 
 def _is_alive(record: RequestRecord, beats: dict[int, float], started_at: float, now: float) -> bool:

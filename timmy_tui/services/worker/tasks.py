@@ -20,6 +20,7 @@ from timmy_tui.services.events import append_event
 from timmy_tui.services.reading import SourceError
 from timmy_tui.services.session_export import export_sessions, last_export_at
 from timmy_tui.services.worker.app import queue_errors
+from timmy_tui.services.worker.logged import is_logged
 from timmy_tui.services.worker.prune import prune
 from timmy_tui.services.worker.records import RequestRecord, Trigger
 from timmy_tui.services.worker.requests import put_record, record_of
@@ -57,6 +58,7 @@ class TickFunction(Protocol):
         trigger: Trigger,
         clock: Callable[[], float],
         on_phase: Callable[[str], None] | None = None,
+        on_id: Callable[[str], None] | None = None,
     ) -> Coroutine[object, object, TickWritten]: ...
 
 
@@ -162,7 +164,7 @@ class Tasks:
         with self._lock:
             record, self._record = self._record, None
         if record is not None:
-            self.tell_end(replace(record, state="lost", since=self._clock(), error=STOPPED))
+            self._tell_no_tick(replace(record, state="lost", since=self._clock(), error=STOPPED))
 
     def begin(self, name: str, record: RequestRecord | None) -> None:
         """Note that a task begins."""
@@ -190,10 +192,16 @@ class Tasks:
             if error is None:
                 self.tell_end(replace(record, state="done", since=now, tick_id=tick_id))
             elif isinstance(error, asyncio.CancelledError):
-                self.tell_end(replace(record, state="lost", since=now, error=STOPPED))
+                self._tell_no_tick(replace(record, state="lost", since=now, error=STOPPED))
             else:
-                self.tell_end(replace(record, state="failed", since=now, error=self._told(error)))
+                self._tell_no_tick(replace(record, state="failed", since=now, error=self._told(error)))
         self.doing = None
+
+    def _tell_no_tick(self, record: RequestRecord) -> None:
+        """Tell the end of a tick that went wrong; when that was after it had been written, it is done."""
+        if is_logged(self.settings.heartbeat_dir, record):
+            record = replace(record, state="done", error=None)
+        self.tell_end(record)
 
     def tell_end(self, record: RequestRecord) -> None:
         """Write a tick's last record; before that, an event and a line when there is no tick of it.
@@ -218,7 +226,12 @@ class Tasks:
         try:
             async with asyncio.timeout(self.settings.config.heartbeat.timeout_s + TICK_GRACE_S):
                 return await self._tick(
-                    self.settings, self._env, trigger=trigger, clock=self._clock, on_phase=self._note
+                    self.settings,
+                    self._env,
+                    trigger=trigger,
+                    clock=self._clock,
+                    on_phase=self._note,
+                    on_id=self._reserved,
                 )
         finally:
             with self._lock:
@@ -226,6 +239,13 @@ class Tasks:
 
     def _note(self, phase: str) -> None:
         self._phase = phase
+
+    def _reserved(self, tick_id: str) -> None:
+        """Write down the id that the tick will have, long before the tick: who is killed in between is found out."""
+        with self._lock:
+            if self._record is not None:
+                self._record = replace(self._record, tick_id=tick_id)
+                self._put(self._record)
 
     def _put(self, record: RequestRecord) -> None:
         self._asked(lambda: put_record(self._huey, record))

@@ -7,9 +7,12 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
+
+from timmy_tui.services.cascade.providers.group_guard import GroupGuard
 
 OUTPUT_MAX_BYTES = 1_000_000
 """Kept of each stream, from its end: a child that prints without end must not fill the memory."""
@@ -36,12 +39,19 @@ async def run_to_end(
     """Run ``argv`` without a terminal or an input.
 
     After ``timeout_s``, or when the caller is cancelled, the whole group gets SIGTERM and ``grace_s`` later SIGKILL;
-    nothing of the group outlives this call. Raises OSError and ValueError when it can't be started.
+    nothing of the group outlives this call, and for long not even this process. Raises OSError and ValueError when it can't be started.
     """
+    with GroupGuard() as guard:
+        return await _run(argv, env, cwd, timeout_s, grace_s, guard)
+
+
+async def _run(
+    argv: Sequence[str], env: Mapping[str, str], cwd: Path, timeout_s: float, grace_s: float, guard: GroupGuard
+) -> Ended:
     loop = asyncio.get_running_loop()
     starting = asyncio.ensure_future(
         loop.subprocess_exec(
-            _Child,
+            partial(_Child, guard),
             *argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -98,11 +108,16 @@ def _signal(group: int, number: signal.Signals) -> None:
 
 
 class _Child(asyncio.SubprocessProtocol):
-    def __init__(self) -> None:
+    def __init__(self, guard: GroupGuard) -> None:
+        self._guard = guard
         self.ended = asyncio.Event()
         self.closed = asyncio.Event()
         self._open = {1, 2}
         self._printed = {1: bytearray(), 2: bytearray()}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.SubprocessTransport):
+            self._guard.watch(transport.get_pid())
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         printed = self._printed[fd]
