@@ -1,6 +1,8 @@
-"""An OpenAI-compatible server with Ollama's lists beside it, that does as it is told: ``python fake_openai.py PORT``.
+"""An OpenAI-compatible server with Ollama's lists and chat beside it, that does as it is told.
 
-``POST /test/mode {"mode": "slow"}`` changes what the next completions do; ``GET /test/seen`` tells what was asked.
+``python fake_openai.py PORT`` serves in a process of its own.
+``POST /test/mode {"mode": "slow"}`` changes what the next completions do (``delay_s``: how long they take at least);
+``GET /test/seen`` tells what was asked, ``GET /test/asked`` how often, ``GET /test/took`` how many seconds each answer took here.
 """
 
 from __future__ import annotations
@@ -40,6 +42,8 @@ class FakeOpenAI(ThreadingHTTPServer):
         """The bodies of all completion requests."""
         self.keys: list[str] = []
         """Their Authorization headers."""
+        self.took_s: list[float] = []
+        """From a completion request that is read to its answer that is sent."""
         self.stopping = threading.Event()
 
     @property
@@ -82,22 +86,27 @@ class _Handler(BaseHTTPRequestHandler):
             "/api/ps": {"models": []},
             "/v1/models": {"object": "list", "data": [{"id": MODEL, "object": "model"}]},
             "/test/seen": {"asked": self.server.asked},
+            "/test/asked": len(self.server.asked),
+            "/test/took": {"took_s": self.server.took_s},
         }
         self._json(known.get(self.path, {"error": "not found"}), 200 if self.path in known else 404)
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
         if self.path == "/test/mode":
-            self.server.mode = body["mode"]
+            self.server.mode = body.get("mode", self.server.mode)
+            self.server.delay_s = body.get("delay_s", self.server.delay_s)
             self._json({})
         elif self.path == "/api/show":
             info = {"general.architecture": "qwen3", "qwen3.context_length": self.server.context}
             parameters = f"num_ctx {self.server.num_ctx}" if self.server.num_ctx else ""
             self._json({"model_info": info, "parameters": parameters, "details": {}})
-        elif self.path == "/v1/chat/completions":
+        elif self.path in ("/v1/chat/completions", "/api/chat"):
+            began = time.perf_counter()
             self.server.asked.append(body)
             self.server.keys.append(self.headers.get("Authorization", ""))
             self._complete(body)
+            self.server.took_s.append(time.perf_counter() - began)
         else:
             self._json({"error": "not found"}, 404)
 
@@ -116,6 +125,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(content, f"Perhaps {DRAFT}?" if mode == "reasoning" else "", stream=bool(body.get("stream")))
 
     def _answer(self, content: str, reasoning: str, *, stream: bool) -> None:
+        if self.path == "/api/chat":
+            counts = {"prompt_eval_count": USAGE["prompt_tokens"], "eval_count": USAGE["completion_tokens"]}
+            answer = {"model": MODEL, "message": {"role": "assistant", "content": content, "thinking": reasoning}}
+            self._json({**answer, "done": True, "done_reason": "stop", **counts})
+            return
         about = {"id": "c1", "created": int(time.time()), "model": MODEL}
         message: dict[str, object] = {"role": "assistant", "content": content}
         if reasoning:

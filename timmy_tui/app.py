@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections import deque
@@ -19,6 +20,7 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.signal import Signal
 from textual.widgets import Input
+from textual.worker import Worker
 
 from timmy_tui import themes
 from timmy_tui.config import ConfigError, Settings
@@ -45,6 +47,8 @@ from timmy_tui.widgets.pane import View
 if TYPE_CHECKING:
     from timmy_tui.services.monitor import Monitor
     from timmy_tui.services.worker.autostart import OwnWorker
+
+_log = logging.getLogger(__name__)
 
 ACTIVITY_KEPT = 500
 TIDY_S = 4.0
@@ -104,6 +108,8 @@ class TimmyApp(App[None]):
         self.tick_work = TickWork(self)
         self.own_worker: OwnWorker | None = None
         """The worker process that this console started, if it did."""
+        self._worker_start = asyncio.Lock()
+        self._asks_to_quit = False
         self.snapshot_signal: Signal[Snapshot] = Signal(self, "snapshot")
         self.clock_signal: Signal[float] = Signal(self, "clock")
         for theme in themes.OWN:
@@ -154,7 +160,7 @@ class TimmyApp(App[None]):
         if not self.is_headless:
             self.set_interval(TERMINAL_CHECK_S, self._check_terminal)
         self._watch()
-        self.set_timer(WORKER_START_S, self._ensure_worker)
+        self.set_timer(WORKER_START_S, self._start_worker)
         self.set_timer(TIDY_S, tidied)
 
     @work(group="monitor", exclusive=True, exit_on_error=True, description="poll every source")
@@ -165,16 +171,44 @@ class TimmyApp(App[None]):
             await self.monitor.aclose()
 
     @work(group="own worker", exit_on_error=False, description="start a worker when none is alive")
-    async def _ensure_worker(self) -> None:
-        from timmy_tui.services.worker.autostart import ensure_worker
-
-        env = os.environ if self.env is None else self.env
+    async def _start_worker(self) -> None:
         try:
-            self.own_worker = await asyncio.to_thread(ensure_worker, self.settings, env)
+            await self.ensure_worker()
         except SourceError as error:
             self.notify(f"{error.message}\n{error.hint}".strip(), severity="warning", timeout=8, markup=False)
-        if self.own_worker is not None:
-            self.monitor.refresh("worker")
+
+    async def ensure_worker(self) -> None:
+        """Start a worker of our own when none is alive and one is wanted. Raises ``WorkerError``."""
+        if not self.live:
+            return
+        from timmy_tui.services.worker.autostart import ensure_worker
+
+        async with self._worker_start:
+            if self.own_worker is not None and self.own_worker.alive():
+                return
+            env = os.environ if self.env is None else self.env
+            self.own_worker = await asyncio.to_thread(ensure_worker, self.settings, env)
+            if self.own_worker is not None:
+                self.monitor.refresh("worker")
+
+    @property
+    def worker_is_own(self) -> bool:
+        """The worker of this home is the one that this console started."""
+        own, worker = self.own_worker, self.snapshot.worker.value
+        return own is not None and worker is not None and worker.pid == own.pid
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Work of the console itself ended, perhaps by a defect."""
+        self.tell_defect(event.worker)
+
+    def tell_defect(self, worker: Worker[object]) -> None:
+        """Log and tell what no one expected in work whose end does not end the console."""
+        if worker.state.name != "ERROR" or worker.error is None:
+            return
+        what = worker.description
+        _log.error("%s failed unexpectedly", what, exc_info=worker.error)
+        told = f"{what} failed: {type(worker.error).__name__}. The log says more: {self.settings.log_path}"
+        self.notify(clean(told), severity="error", timeout=8, markup=False)
 
     def publish(self, snapshot: Snapshot) -> None:
         """Take in a new snapshot: note what changed, tell the screens."""
@@ -257,6 +291,8 @@ class TimmyApp(App[None]):
 
     async def action_quit(self) -> None:
         """Leave; asks only while something of the operator's would be lost or waited for."""
+        if self._asks_to_quit:  # ctrl+q reaches through a dialog
+            return
         question = self._what_runs()
         if question is None:
             self.exit()
@@ -264,17 +300,23 @@ class TimmyApp(App[None]):
         from timmy_tui.screens.dialogs import ConfirmDialog
 
         def answered(leave: bool | None) -> None:
+            self._asks_to_quit = False
             if leave:
                 self.exit()
 
+        self._asks_to_quit = True
         self.push_screen(ConfirmDialog("Quit now?", question, "quit"), answered)
 
     def _what_runs(self) -> str | None:
         if self.model_work.under_way:
             return "A model is being pulled: the download stops, and a later pull goes on from there."
+        if any(worker.group == "approved action" and not worker.is_finished for worker in self.workers):
+            return "An action that you approved runs: it is ended, and what it did by then stays unknown."
         worker = self.snapshot.worker.value
-        if self.own_worker is not None and worker is not None and worker.running:
-            return "A tick runs in this console's worker: it is finished before the console ends."
+        if self.own_worker is not None and self.own_worker.alive():
+            runs = self.worker_is_own and worker is not None and worker.running
+            if runs or self.tick_work.under_way:
+                return "A tick runs in this console's worker: it is finished before the console ends."
         return None
 
     def action_help(self) -> None:

@@ -1,68 +1,60 @@
-"""What a view repaints: the cells that differ, wide characters whole, and nothing when nothing did."""
+"""What a view repaints: from the left edge to the last changed span, and nothing when nothing did."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from timmy_tui.widgets.line import Line, Span, fit, line
-from timmy_tui.widgets.lines_view import _cells, _differing_cells
+from timmy_tui.widgets.lines_view import changed_cells
 
-spans = st.builds(Span, st.text("ab 漢字é\u0301", min_size=1, max_size=8), st.sampled_from(["text", "ok"]))
+spans = st.builds(Span, st.text("ab 漢字é\u0301", min_size=1, max_size=8), st.sampled_from(["text", "ok", "demo"]))
 contents = st.lists(spans, max_size=5).map(tuple)
 WIDTH = 30
 
 
-def test_equal_lines_have_no_differing_cell() -> None:
-    assert _differing_cells(line("14:03:48"), line("14:03:48")) == (0, 0)
+def test_equal_lines_are_not_repainted() -> None:
+    assert changed_cells(line("14:03:48"), line("14:03:48"), 8) == 0
 
 
-def test_a_clock_that_ticks_repaints_its_last_digit() -> None:
-    assert _differing_cells(line("14:03:48"), line("14:03:49")) == (7, 8)
+def test_what_stands_behind_the_change_is_not_repainted() -> None:
+    assert changed_cells(line(("14:03", "ok"), "rest"), line(("14:04", "ok"), "rest"), 9) == 5
 
 
-def test_another_role_is_another_cell() -> None:
-    assert _differing_cells(line("a", ("b", "ok"), "c"), line("a", ("b", "warning"), "c")) == (1, 2)
+def test_another_role_is_a_change() -> None:
+    assert changed_cells(line("a", ("b", "ok"), "c"), line("a", ("b", "warning"), "c"), 3) == 2
 
 
-def test_the_same_text_in_other_spans_is_no_difference() -> None:
-    assert _differing_cells(line("ab", "cd"), line("abc", "d")) == (0, 0)
+def test_the_same_text_in_other_spans_is_no_change() -> None:
+    assert changed_cells(line("ab", "cd"), line("abc", "d"), 4) == 0
 
 
 def test_a_wide_character_is_repainted_whole() -> None:
-    assert _differing_cells(line("漢b"), line("字b")) == (0, 2)
-    # The new letter stands under the right half of the old character.
-    assert _differing_cells(line("漢"), line("ab")) == (0, 2)
-    assert _differing_cells(line("a漢b"), line("abcb")) == (1, 3)
+    assert changed_cells(line(("漢", "ok"), "b"), line(("字", "ok"), "b"), 3) == 2
 
 
-def test_a_combining_mark_belongs_to_its_letter() -> None:
-    assert _differing_cells(line("xe\u0301y"), line("xey")) == (1, 2)
-
-
-@given(contents, contents)
-def test_outside_the_range_the_lines_are_alike(old: Line, new: Line) -> None:
-    before, after = fit(old, WIDTH), fit(new, WIDTH)
-    old_cells, new_cells = _cells(before), _cells(after)
-    if len(old_cells) != len(new_cells):
-        return
-    start, end = _differing_cells(before, after)
-    assert old_cells[:start] == new_cells[:start]
-    assert old_cells[end:] == new_cells[end:]
-    assert (start == end) == (old_cells == new_cells)
+def seen(content: Line) -> str:
+    """The cells as they look: a blank has no role but one with a background or an underline."""
+    return "".join(
+        f"{character}{'' if character == ' ' and span.role != 'demo' else span.role}"
+        for span in content
+        for character in span.text
+    )
 
 
 @given(contents, contents)
-def test_no_range_begins_or_ends_inside_a_wide_character(old: Line, new: Line) -> None:
+def test_a_visible_difference_is_always_repainted(old: Line, new: Line) -> None:
     before, after = fit(old, WIDTH), fit(new, WIDTH)
-    start, end = _differing_cells(before, after)
-    for cells in (_cells(before), _cells(after)):
-        assert start >= len(cells) or cells[start][0] != ""
-        assert end >= len(cells) or cells[end][0] != ""
+    changed = changed_cells(before, after, WIDTH)
+    assert 0 <= changed <= WIDTH
+    assert changed > 0 or seen(before) == seen(after)
 
 
-@given(contents)
-def test_there_is_one_entry_for_each_cell(content: Line) -> None:
-    shown = fit(content, WIDTH)
-    lonely_mark = bool(content) and content[0].text.startswith("\u0301")
-    assert lonely_mark or len(_cells(shown)) == WIDTH
+@given(contents, contents, contents)
+def test_an_equal_end_is_spared(old: Line, new: Line, end: Line) -> None:
+    tail = (Span("|", "frame"), *end, Span("|", "frame"))
+    cells = sum(cell_len(span.text) for span in tail)
+    before, after = fit(old, 90), fit(new, 90)
+    changed = changed_cells((*before, *tail), (*after, *tail), 90 + cells)
+    assert changed <= 90

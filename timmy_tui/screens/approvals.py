@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
+import shlex
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from textual import getters, work
+from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 
 from timmy_tui.screens.base import ConsoleScreen
-from timmy_tui.services.heartbeat.approval_records import Approval, ApprovalError
+from timmy_tui.services.heartbeat.approval_records import OPEN, Approval, ApprovalError, ApprovalState
 from timmy_tui.services.heartbeat.approvals import Approvals
 from timmy_tui.services.snapshot import Snapshot
 from timmy_tui.text import clean, span_text
@@ -22,6 +23,9 @@ from timmy_tui.widgets.line import EMPTY, Line, line, wrap
 from timmy_tui.widgets.list_pane import ListPane
 from timmy_tui.widgets.reader import Reader, facts
 from timmy_tui.widgets.table import Cell, row
+
+if TYPE_CHECKING:
+    from timmy_tui.app import TimmyApp
 
 T = TypeVar("T")
 
@@ -76,6 +80,11 @@ class ApprovalsScreen(ConsoleScreen[None]):
     def clock_ticked(self, now: float) -> None:
         self._show()
 
+    @on(ListPane.Moved)
+    def _moved(self) -> None:
+        """What is shown below must be what a key would approve."""
+        self._show_details()
+
     def _store(self) -> Approvals:
         return Approvals(self.console.settings.database_path, self.console.clock)
 
@@ -92,8 +101,9 @@ class ApprovalsScreen(ConsoleScreen[None]):
         store = self._store()
         recent = await self._ask(lambda: store.recent(SHOWN))
         if recent is not None:
-            waiting = [approval for approval in recent if approval.is_open]
-            rest = [approval for approval in recent if not approval.is_open]
+            now = self.console.clock()
+            waiting = [approval for approval in recent if _state(approval, now) in OPEN]
+            rest = [approval for approval in recent if _state(approval, now) not in OPEN]
             self._approvals = {approval.id: approval for approval in (*waiting, *rest)}
         self._show()
 
@@ -104,18 +114,18 @@ class ApprovalsScreen(ConsoleScreen[None]):
 
         def draw(key: str, width: int) -> Line:
             approval = approvals[key]
-            role = ROLES[approval.state]
+            state = _state(approval, look.now)
             age = span_text(look.now - approval.created_at)
             cells = [Cell(approval.tick_id, 17, 2, "quiet", to_right=False), Cell(age, 5, 1, "quiet")]
-            return row(line((f"{approval.state:<9} ", role)), line((approval.action, "strong")), cells, width)
+            return row(line((f"{state:<9} ", ROLES[state])), line((approval.action, "strong")), cells, width)
 
         nothing = [
             line("Nothing waits for you."),
             EMPTY,
             *wrap("A decision that names an entry of actions: in the configuration shows here.", 70, "quiet"),
         ]
-        waiting = sum(1 for approval in approvals.values() if approval.state == "proposed")
-        status = line((f"{waiting} wait", "warning")) if waiting else EMPTY
+        waiting = sum(1 for approval in approvals.values() if _state(approval, look.now) == "proposed")
+        status = line((f"{waiting} waiting", "warning")) if waiting else EMPTY
         self.proposals.fill(list(approvals), draw, look, empty=nothing, status=status)
         self._show_details()
 
@@ -131,10 +141,11 @@ class ApprovalsScreen(ConsoleScreen[None]):
         if approval is None:
             return []
         action = self.console.settings.config.actions.get(approval.action)
-        command = clean(" ".join(action.run)) if action else "no longer in the configuration"
+        command = clean(shlex.join(action.run)) if action else "nothing: no longer in the configuration"
         now = self.console.clock()
-        pairs = [("action", approval.action), ("runs", command), ("state", approval.state), ("tick", approval.tick_id)]
-        if approval.is_open and approval.state == "proposed":
+        state = _state(approval, now)
+        pairs = [("action", approval.action), ("runs", command), ("state", state), ("tick", approval.tick_id)]
+        if state == "proposed":
             pairs.append(("expires", f"in {span_text(approval.expires_at - now)}"))
         if approval.decided_by:
             pairs.append(("decided by", approval.decided_by))
@@ -147,31 +158,38 @@ class ApprovalsScreen(ConsoleScreen[None]):
             out.extend([EMPTY, line(("outcome", "quiet")), *wrap(approval.output, width)])
         return out
 
-    @work(group="approve", exit_on_error=False, description="approve and run an action")
-    async def action_approve(self) -> None:
+    def action_approve(self) -> None:
         """Approve the proposal under the cursor and run it; its real outcome is shown."""
         chosen = self._chosen()
         if chosen is None or chosen.state != "proposed":
             self.notify("Nothing to approve here.", timeout=3, markup=False)
             return
+        # Work of the app, not of this screen: leaving the screen must not end the command.
+        self.console.run_worker(
+            self._approve(self.console, chosen.id),
+            group="approved action",
+            exit_on_error=False,
+            description=f"run {chosen.action}",
+        )
+
+    async def _approve(self, console: TimmyApp, id: str) -> None:
         store, operator = self._store(), _operator()
-        if await self._ask(lambda: store.approve(chosen.id, operator)) is None:
-            self._read()
+        if await self._ask(lambda: store.approve(id, operator)) is None:
+            self._decided(console)
             return
-        self._read()
-        actions = self.console.settings.config.actions
-        env = os.environ if self.console.env is None else self.console.env
+        self._decided(console)
+        env = os.environ if console.env is None else console.env
         try:
-            ended = await store.run_approved(chosen.id, actions, env)
+            ended = await store.run_approved(id, console.settings.config.actions, env)
         except ApprovalError as error:
-            self.notify(error.message, severity="error", timeout=8, markup=False)
+            console.notify(error.message, severity="error", timeout=8, markup=False)
         else:
             outcome = f", exit code {ended.exit_code}" if ended.exit_code is not None else ""
             told = f"{ended.action}: {ended.state}{outcome}"
-            self.notify(told, severity="information" if ended.state == "done" else "error", timeout=6, markup=False)
-        self._read()
+            console.notify(told, severity="information" if ended.state == "done" else "error", timeout=6, markup=False)
+        self._decided(console)
 
-    @work(group="approve", exit_on_error=False, description="reject an action")
+    @work(group="reject", exit_on_error=False, description="reject an action")
     async def action_reject(self) -> None:
         """Reject the proposal under the cursor."""
         chosen = self._chosen()
@@ -180,7 +198,19 @@ class ApprovalsScreen(ConsoleScreen[None]):
             return
         store, operator = self._store(), _operator()
         await self._ask(lambda: store.reject(chosen.id, operator))
-        self._read()
+        self._decided(self.console)
+
+    def _decided(self, console: TimmyApp) -> None:
+        """Something changed: the header's count, and this screen if it is still there."""
+        console.monitor.refresh("approvals")
+        if self.is_attached:
+            self._read()
+
+
+def _state(approval: Approval, now: float) -> ApprovalState:
+    """The state that counts: the store marks what is too old only when a tick passes by."""
+    waits = approval.state in ("proposed", "approved")
+    return "expired" if waits and approval.expires_at <= now else approval.state
 
 
 def _operator() -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from textual.events import Resize
 from textual.screen import ModalScreen, Screen
+from textual.worker import Worker
 
 from timmy_tui.services.snapshot import Snapshot
 from timmy_tui.widgets.roles import RoleStyles
@@ -45,6 +46,10 @@ class ConsoleScreen(NewestSize, RoleStyles, Screen[T], Generic[T]):
         """Subscribe. Textual calls this beside a subclass's own ``on_mount``; ``super()`` would do it twice."""
         self.console.snapshot_signal.subscribe(self, self.snapshot_changed)
         self.console.clock_signal.subscribe(self, self.clock_ticked)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Work of this screen ended, perhaps by a defect: these messages do not bubble."""
+        self.console.tell_defect(event.worker)
 
     def snapshot_changed(self, snapshot: Snapshot) -> None:
         """A value or an error changed."""

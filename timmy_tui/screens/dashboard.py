@@ -126,8 +126,7 @@ class DashboardScreen(ConsoleScreen[None]):
         console = self.console
         snapshot, look = self._drawn or console.snapshot, console.view()
         verdict = overall(snapshot, look.now)
-        own_worker = console.own_worker is not None
-        facts = HeaderFacts(snapshot, verdict, look, demo=console.settings.demo, own_worker=own_worker)
+        facts = HeaderFacts(snapshot, verdict, look, demo=console.settings.demo, own_worker=console.worker_is_own)
         self.header.update(facts)
         self.clock.update(facts)
 

@@ -6,6 +6,8 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from timmy_tui.services.reading import SourceError
 from timmy_tui.services.worker.records import TickProgress
 
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from timmy_tui.app import TimmyApp
 
 LOOK_EVERY_S = 0.2
+
+OWN_WORKER_STARTS_S = 15.0
+"""How long a worker that this console has just started may take to be there, on a busy machine."""
 
 
 class TickWork:
@@ -45,29 +50,44 @@ class TickWork:
 
         app = self._app
         env = os.environ if app.env is None else app.env
+        now = app.clock()
+        progress = TickProgress("failed", since=now, elapsed_s=0.0, reason="the tick can't be followed: see the log")
         try:
+            await app.ensure_worker()
             request = await asyncio.to_thread(request_tick, app.settings, env, app.clock)
             if request.already:
                 app.notify("A tick is under way already: waiting for that one.", timeout=3, markup=False)
             while True:
-                progress = await asyncio.to_thread(follow, app.settings, request, app.clock, env=env)
-                if progress != self.progress:
-                    self.progress = progress
-                    self._redraw()
-                if progress.ended:
+                look = await asyncio.to_thread(follow, app.settings, request, app.clock, env=env)
+                if look.state == "no_worker" and look.elapsed_s < OWN_WORKER_STARTS_S and self._own_worker_lives():
+                    look = replace(look, state="queued")
+                if look.ended:
+                    progress = look
                     break
+                if look != self.progress:
+                    self.progress = look
+                    self._redraw()
                 await asyncio.sleep(LOOK_EVERY_S)
         except SourceError as error:
-            now = app.clock()
             reason = f"{error.message}. {error.hint}" if error.hint else error.message
-            progress = TickProgress("failed", since=now, elapsed_s=0.0, reason=reason)
+            progress = TickProgress("failed", since=app.clock(), elapsed_s=0.0, reason=reason)
+        finally:
+            self.progress = progress  # whatever happened: the next press must ask again
         self._end(progress)
 
+    def _own_worker_lives(self) -> bool:
+        own = self._app.own_worker
+        return own is not None and own.alive()
+
     def _end(self, progress: TickProgress) -> None:
+        from timmy_tui.services.worker.app import this_host
+
         app = self._app
         if progress.state == "done":
             self.progress = None
             app.tick_done()
+            if progress.host not in (None, this_host()):
+                app.notify(f"{progress.tick_id} ran on {progress.host}: its log is there.", timeout=6, markup=False)
         else:
             self.progress = progress
             reason = progress.reason or f"the tick is {progress.state.replace('_', ' ')}"

@@ -74,9 +74,10 @@ class HeartbeatPane(Pane):
         return self.reading.error is not None or (self._progress is not None and not self._progress.ended)
 
     def follow_newest(self) -> None:
-        """Select the newest tick, and the next ones as they come."""
+        """Select the newest tick, and the next ones as they come; a filter could hide it, so it goes."""
         self._following = True
         self.cursor_key = None
+        self.filter_text = ""
         self.redraw()
         self._announce()
 

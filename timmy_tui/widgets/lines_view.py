@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.segment import Segment
+from rich.style import Style
 from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from timmy_tui.widgets.line import EMPTY, Line, Span, fit, width_of
+from timmy_tui.widgets.line import EMPTY, Line, Span, fit
 from timmy_tui.widgets.roles import RoleStyles
 
 
 class LinesView(Widget):
     """Shows one :data:`Line` per row through Textual's Line API.
 
-    :meth:`show` compares with what stands there and marks only the differing cells dirty: a clock that ticks costs
+    :meth:`show` compares with what stands there and marks only what changed dirty: a clock that ticks costs
     the bytes of its digits, an unchanged pane costs nothing (facts/textual.md §2 rule 5).
     """
 
@@ -26,6 +28,7 @@ class LinesView(Widget):
         super().__init__(id=id, classes=classes)
         self.lines: tuple[Line, ...] = ()
         self._strips: dict[tuple[Line, int], Strip] = {}
+        self._base_style: Style | None = None
         self._drawn_for = Size(0, 0)
         self._drawing = False
 
@@ -44,9 +47,9 @@ class LinesView(Widget):
             new = self.lines[y] if y < len(self.lines) else EMPTY
             if old is new or old == new:
                 continue
-            start, end = _differing_cells(fit(old, width), fit(new, width))
-            if start < end:
-                self.refresh(Region(start, y, end - start, 1))
+            changed = changed_cells(fit(old, width), fit(new, width), width)
+            if changed:
+                self.refresh(Region(0, y, changed, 1))
 
     def render_line(self, y: int) -> Strip:
         """One row as a strip, padded to the widget's width.
@@ -81,12 +84,16 @@ class LinesView(Widget):
     def notify_style_update(self) -> None:
         """A theme or state class changed: the roles look different now."""
         self._strips.clear()
+        self._base_style = None
         super().notify_style_update()
 
     def _strip(self, content: Line, width: int) -> Strip:
-        base, screen = self.rich_style, self.screen
+        screen = self.screen
         if not isinstance(screen, RoleStyles):
             raise TypeError("a line view stands on a screen that knows the roles")
+        if self._base_style is None:
+            self._base_style = self.rich_style
+        base = self._base_style
         segments = [Segment(span.text, base + screen.role_style(span.role)) for span in _merged(fit(content, width))]
         return Strip(segments, width)
 
@@ -109,36 +116,17 @@ def _shows_nothing(blank: Span, before: Span) -> bool:
     return blank.role.endswith("!") == before.role.endswith("!") and not {"demo", "match"} & {blank.role, before.role}
 
 
-def _differing_cells(old: Line, new: Line) -> tuple[int, int]:
-    """The half-open range of cells in which two lines of equal width differ."""
-    old_cells, new_cells = _cells(old), _cells(new)
-    if len(old_cells) != len(new_cells):
-        return 0, max(len(old_cells), len(new_cells))
-    start = next((x for x, (a, b) in enumerate(zip(old_cells, new_cells, strict=True)) if a != b), None)
-    if start is None:
-        return 0, 0
-    end = len(new_cells)
-    while end > start and old_cells[end - 1] == new_cells[end - 1]:
-        end -= 1
-    # A wide character is repainted whole.
-    while start > 0 and "" in (old_cells[start][0], new_cells[start][0]):
-        start -= 1
-    while end < len(new_cells) and "" in (old_cells[end][0], new_cells[end][0]):
-        end += 1
-    return start, end
+def changed_cells(old: Line, new: Line, width: int) -> int:
+    """How many cells from the left edge to the last changed span of two lines of ``width``; 0 when none changed.
 
-
-def _cells(content: Line) -> list[tuple[str, str]]:
-    cells: list[tuple[str, str]] = []
-    for span in content:
-        if span.text.isascii():
-            cells.extend((character, span.role) for character in span.text)
-            continue
-        for character in span.text:
-            wide = width_of((Span(character),))
-            if wide:
-                cells.append((character, span.role))
-                cells.extend([("", span.role)] * (wide - 1))
-            elif cells:
-                cells[-1] = (cells[-1][0] + character, span.role)
-    return cells
+    Only the right end matters: Textual sends a line from its widget's left edge to where the change ends.
+    """
+    before, after = _merged(old), _merged(new)
+    if before == after:
+        return 0
+    end = width
+    for was, is_now in zip(reversed(before), reversed(after), strict=False):
+        if was != is_now:
+            break
+        end -= cell_len(is_now.text)
+    return end

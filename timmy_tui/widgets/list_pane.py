@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from textual.message import Message
+
 from timmy_tui.widgets.line import EMPTY, Line
 from timmy_tui.widgets.pane import Pane, View
 
@@ -13,6 +15,9 @@ DrawRow = Callable[[str, int], Line]
 
 class ListPane(Pane):
     """Rows named by keys; only those in view are ever drawn, so that 100,000 cost no more than 20."""
+
+    class Moved(Message):
+        """The operator moved the cursor."""
 
     def __init__(self, name: str, *, id: str) -> None:
         super().__init__(0, name, id=id)
@@ -51,6 +56,10 @@ class ListPane(Pane):
 
     def status_line(self) -> Line:
         return self._status
+
+    def _select(self, keys: Sequence[str], index: int) -> None:
+        super()._select(keys, index)
+        self.post_message(self.Moved())
 
 
 class NumberedKeys(Sequence[str]):

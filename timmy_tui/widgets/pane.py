@@ -260,9 +260,13 @@ class Pane(LinesView, can_focus=True):
         key = self._rows_at.get(event.y)
         if key is None:
             return
+        keys = self.keys()
+        try:
+            index = keys.index(key)
+        except ValueError:  # it went since it was drawn
+            return
         again = key == self.cursor_key and event.chain > 1
-        self.cursor_key = key
-        self.redraw()
+        self._select(keys, index)
         if again:
             self.action_open()
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -39,7 +38,7 @@ async def run_to_end(
     """Run ``argv`` without a terminal or an input.
 
     After ``timeout_s``, or when the caller is cancelled, the whole group gets SIGTERM and ``grace_s`` later SIGKILL;
-    nothing of the group outlives this call, and for long not even this process. Raises OSError and ValueError when it can't be started.
+    nothing of the group outlives this call, nor this process. Raises OSError and ValueError when it can't be started.
     """
     with GroupGuard() as guard:
         return await _run(argv, env, cwd, timeout_s, grace_s, guard)
@@ -51,9 +50,9 @@ async def _run(
     loop = asyncio.get_running_loop()
     starting = asyncio.ensure_future(
         loop.subprocess_exec(
-            partial(_Child, guard),
-            *argv,
-            stdin=subprocess.DEVNULL,
+            _Child,
+            *guard.guarded(argv),
+            stdin=guard.stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=dict(env),
@@ -108,16 +107,11 @@ def _signal(group: int, number: signal.Signals) -> None:
 
 
 class _Child(asyncio.SubprocessProtocol):
-    def __init__(self, guard: GroupGuard) -> None:
-        self._guard = guard
+    def __init__(self) -> None:
         self.ended = asyncio.Event()
         self.closed = asyncio.Event()
         self._open = {1, 2}
         self._printed = {1: bytearray(), 2: bytearray()}
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.SubprocessTransport):
-            self._guard.watch(transport.get_pid())
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         printed = self._printed[fd]
