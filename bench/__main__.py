@@ -52,6 +52,12 @@ def _hermes(quick: bool) -> list[Row]:
     return bench_hermes(quick)
 
 
+def _heartbeat(quick: bool) -> list[Row]:
+    from bench.heartbeat import bench_heartbeat
+
+    return bench_heartbeat(quick)
+
+
 PARTS: dict[str, tuple[Callable[[bool], list[Row]], str]] = {
     "paint": (_paint, "first paint and filled panes, against an empty Textual app"),
     "status": (_status, "status --json, against the import of httpx"),
@@ -59,6 +65,7 @@ PARTS: dict[str, tuple[Callable[[bool], list[Row]], str]] = {
     "append": (_append, "one more tick: until it is on the screen, and what it costs"),
     "idle": (_idle, "CPU, memory and bytes to the terminal while nothing changes"),
     "blackhole": (_blackhole, "key to paint while no source answers"),
+    "heartbeat": (_heartbeat, "a tick without its model, from the key to running, 1,000 ticks of 8 processes"),
     "hermes": (_hermes, "refresh of a store of 5,000 sessions and 100,000 messages"),
 }
 

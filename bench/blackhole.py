@@ -38,7 +38,7 @@ def bench_blackhole(quick: bool) -> list[Row]:
         for n in range(rounds):
             # The models pane's own keys stand in the footer only while it has the focus.
             key, here = (b"2", False) if n % 2 == 0 else (b"1", True)
-            pane_s.append(_key_to_paint(terminal, key, _footer_says(" model ", here), n))
+            pane_s.append(key_to_paint(terminal, key, footer_says(" model ", here), n))
         terminal.write(b"3")
         watch([terminal], 1.0)
         terminal.catch_up()
@@ -48,14 +48,14 @@ def bench_blackhole(quick: bool) -> list[Row]:
             def moved(terminal: Terminal, before: list[str] = before) -> bool:
                 return terminal.text().splitlines()[1:-2] != before
 
-            row_s.append(_key_to_paint(terminal, b"j" if n % 2 == 0 else b"k", moved, n))
+            row_s.append(key_to_paint(terminal, b"j" if n % 2 == 0 else b"k", moved, n))
     return [
         within("black holes: 1, 2 to another pane", percentile(pane_s, 0.95), LIMIT_S, "p95"),
         within("black holes: j, k to another tick", percentile(row_s, 0.95), LIMIT_S, "p95"),
     ]
 
 
-def _key_to_paint(terminal: Terminal, key: bytes, effect: Seen, n: int) -> float:
+def key_to_paint(terminal: Terminal, key: bytes, effect: Seen, n: int) -> float:
     """Seconds from a key to the end of the first frame that shows its effect."""
     at = terminal.write(key)
     watch([terminal], PRESS_S + 0.013 * (n % 17))  # out of step with the clock
@@ -64,7 +64,8 @@ def _key_to_paint(terminal: Terminal, key: bytes, effect: Seen, n: int) -> float
     return NEVER_S if seen_at is None else seen_at - at
 
 
-def _footer_says(word: str, wanted: bool) -> Seen:
+def footer_says(word: str, wanted: bool) -> Seen:
+    """Whether the line of keys has a word."""
     return lambda terminal: (word in terminal.text().splitlines()[-1]) is wanted
 
 

@@ -1,6 +1,6 @@
 """The servers beside the console, each in a process of its own, so that its CPU does not count.
 
-``python -m bench.servers ollama|hang`` prints its URL and serves until its standard input ends.
+``python -m bench.servers ollama|model|hang`` prints its URL and serves until its standard input ends.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from bench import ROOT
 
 @contextmanager
 def server(kind: str) -> Iterator[str]:
-    """The URL of a running server: a simulated Ollama (8 models, 2 loaded) or one that never answers (``hang``)."""
+    """The URL of a running server: a simulated Ollama (8 models, 2 loaded), one that answers every prompt at once or
+    as ``/test/mode`` says (``model``), or one that never answers (``hang``)."""
     command = [sys.executable, "-m", "bench.servers", kind]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
@@ -44,6 +45,13 @@ def _serve_ollama() -> None:
         ollama.stop()
 
 
+def _serve_model() -> None:
+    from fake_openai import fake_openai
+
+    with fake_openai() as model:
+        _until_stdin_ends(model.url)
+
+
 def _serve_nothing() -> None:
     from faulty_server import FaultyServer
 
@@ -58,4 +66,4 @@ def _until_stdin_ends(url: str) -> None:
 
 
 if __name__ == "__main__":
-    {"ollama": _serve_ollama, "hang": _serve_nothing}[sys.argv[1]]()
+    {"ollama": _serve_ollama, "model": _serve_model, "hang": _serve_nothing}[sys.argv[1]]()

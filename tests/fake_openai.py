@@ -2,7 +2,8 @@
 
 ``python fake_openai.py PORT`` serves in a process of its own.
 ``POST /test/mode {"mode": "slow"}`` changes what the next completions do (``delay_s``: how long they take at least);
-``GET /test/seen`` tells what was asked, ``GET /test/asked`` how often, ``GET /test/took`` how many seconds each answer took here.
+``GET /test/seen`` tells what was asked, ``GET /test/asked`` how often, ``GET /test/took`` how many seconds each answer
+took here.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ def fake_openai(port: int = 0, mode: Mode = "ok") -> Iterator[FakeOpenAI]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body at once, as Ollama does: else the client's delayed acknowledgement counts
     server: FakeOpenAI
 
     def log_message(self, format: str, *args: object) -> None:

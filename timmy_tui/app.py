@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import work
@@ -25,6 +25,7 @@ from textual.worker import Worker
 from timmy_tui import themes
 from timmy_tui.config import ConfigError, Settings
 from timmy_tui.glyphs import ASCII, UNICODE
+from timmy_tui.readers import run_apart
 from timmy_tui.screens.dashboard import DashboardScreen
 from timmy_tui.screens.model_work import ModelWork
 from timmy_tui.screens.tick_work import TickWork
@@ -41,7 +42,7 @@ from timmy_tui.terminal import (
     terminal_is_gone,
     tolerate_invalid_input,
 )
-from timmy_tui.text import clean
+from timmy_tui.text import clean, clean_error
 from timmy_tui.widgets.pane import View
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ TIDY_S = 4.0
 
 STOP_GRACE_S = 5.0
 """What a worker gets on top of its own deadline to end its model call and write that down."""
+
+QUIT_LOOK_S = 1.0
+"""How long quitting may look for what it would have to wait for."""
 
 WORKER_START_S = 1.5
 """How long after the first frame a worker of our own is thought of: the panes come first."""
@@ -108,6 +112,8 @@ class TimmyApp(App[None]):
         self.tick_work = TickWork(self)
         self.own_worker: OwnWorker | None = None
         """The worker process that this console started, if it did."""
+        self.crash: str | None = None
+        """What ended the console that nobody caught: one safe line."""
         self._worker_start = asyncio.Lock()
         self._asks_to_quit = False
         self.snapshot_signal: Signal[Snapshot] = Signal(self, "snapshot")
@@ -197,6 +203,18 @@ class TimmyApp(App[None]):
         own, worker = self.own_worker, self.snapshot.worker.value
         return own is not None and worker is not None and worker.pid == own.pid
 
+    def _fatal_error(self) -> None:
+        """Log a defect that nobody caught, and end; :func:`run_console` tells it when the terminal is restored.
+
+        A private method of Textual's, for want of a public one: its own prints the values of every frame's variables,
+        and any of them may be a key.
+        """
+        error = sys.exc_info()[1]
+        _log.critical("the console crashed", exc_info=error)
+        if self.crash is None:
+            self.crash = clean_error(f"{type(error).__name__}: {error}")
+        self.panic()
+
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Work of the console itself ended, perhaps by a defect."""
         self.tell_defect(event.worker)
@@ -282,6 +300,11 @@ class TimmyApp(App[None]):
         """Run the heartbeat now, and show the tick when it is there."""
         self.tick_work.start()
 
+    @property
+    def hides_heartbeat(self) -> bool:
+        """What the heartbeat pane would tell is not seen now: another screen covers it, or the panes are held."""
+        return self.paused or not isinstance(self.screen, DashboardScreen)
+
     def tick_done(self) -> None:
         """The tick that was asked for is in the log: read it at once and select it."""
         self.monitor.refresh("heartbeat")
@@ -293,7 +316,7 @@ class TimmyApp(App[None]):
         """Leave; asks only while something of the operator's would be lost or waited for."""
         if self._asks_to_quit:  # ctrl+q reaches through a dialog
             return
-        question = self._what_runs()
+        question = await self._what_runs()
         if question is None:
             self.exit()
             return
@@ -307,17 +330,26 @@ class TimmyApp(App[None]):
         self._asks_to_quit = True
         self.push_screen(ConfirmDialog("Quit now?", question, "quit"), answered)
 
-    def _what_runs(self) -> str | None:
+    async def _what_runs(self) -> str | None:
         if self.model_work.under_way:
             return "A model is being pulled: the download stops, and a later pull goes on from there."
         if any(worker.group == "approved action" and not worker.is_finished for worker in self.workers):
             return "An action that you approved runs: it is ended, and what it did by then stays unknown."
-        worker = self.snapshot.worker.value
-        if self.own_worker is not None and self.own_worker.alive():
-            runs = self.worker_is_own and worker is not None and worker.running
-            if runs or self.tick_work.under_way:
-                return "A tick runs in this console's worker: it is finished before the console ends."
-        return None
+        if self.own_worker is None or not self.own_worker.alive():
+            return None
+        runs = "a tick" if self.tick_work.under_way else await self._own_worker_does(self.own_worker)
+        return runs and f"This console's worker runs {runs}: it is finished before the console ends."
+
+    async def _own_worker_does(self, own: OwnWorker) -> str | None:
+        """What our worker does at this moment: the snapshot may be seconds old."""
+        try:
+            async with asyncio.timeout(QUIT_LOOK_S):
+                worker = await asyncio.to_thread(self.monitor.sources.worker.read)
+        except (SourceError, TimeoutError):
+            return None
+        if worker.pid != own.pid or worker.running is None:
+            return None
+        return "a tick" if worker.running == "heartbeat_tick" else worker.running.replace("_", " ")
 
     def action_help(self) -> None:
         """Show the keys of the screen that is open."""
@@ -332,16 +364,18 @@ class TimmyApp(App[None]):
 
         self.push_screen(SetupScreen())
 
-    def action_picture(self) -> None:
+    @work(group="picture", exit_on_error=False, description="save a picture")
+    async def action_picture(self) -> None:
         """Save the screen as an SVG picture under ``TIMMY_HOME/pictures``."""
+        from timmy_tui.services.pictures import save_picture
+
         folder = self.settings.timmy_home / "pictures"
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = self.save_screenshot(path=str(folder))
-        except OSError as error:
-            self.notify(f"No picture: {error.strerror} ({clean(str(folder))})", severity="error", markup=False)
-            return
-        self.notify(f"Saved {Path(path).name} in {clean(str(folder))}", markup=False)
+            path = await asyncio.to_thread(save_picture, folder, self.export_screenshot(), self.clock())
+        except SourceError as error:
+            self.notify(f"No picture: {error.message}", severity="error", markup=False)
+        else:
+            self.notify(f"Saved {path.name} in {clean(str(folder))}", markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: every action by name."""
@@ -382,8 +416,10 @@ def run_console(settings: Settings, env: Mapping[str, str] | None = None) -> int
         known = ", ".join((*themes.CYCLE, "…any of Textual's"))
         raise ConfigError(f"theme: {settings.config.theme!r} is not known; choose one of {known}")
     try:
-        app.run(mouse=settings.config.mouse)
+        run_apart(app.run_async(mouse=settings.config.mouse))
     finally:
         if app.own_worker is not None:
             app.own_worker.stop(settings.config.worker.stop_timeout_s + STOP_GRACE_S)
+    if app.crash is not None:
+        sys.stderr.write(f"timmy-tui crashed: {app.crash}; see {clean(str(settings.log_path))}\n")
     return app.return_code or 0

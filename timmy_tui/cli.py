@@ -5,9 +5,12 @@ Opening the console needs no option parser, and its first paint should not wait 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -20,6 +23,9 @@ USAGE_ERROR = 2
 INTERRUPTED = 130
 CLOSED_PIPE = 141
 """128 + SIGPIPE, as other programs end when their reader leaves."""
+
+LEAVE_S = 1.0
+"""What a thread gets to end what it has begun: a write takes moments, only a read that hangs takes longer."""
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -64,8 +70,23 @@ def _failed(error: BaseException | str) -> int:
 def main() -> NoReturn:
     """The entry point of ``timmy-tui``.
 
-    Collecting garbage while modules are imported finds none and costs a tenth of the start; what goes on running
-    switches it on again (:func:`timmy_tui.startup.settled`).
+    Collecting garbage while modules are imported finds none and costs a tenth of the start; every command that goes
+    on running switches it on again (:func:`timmy_tui.startup.settled`).
     """
     gc.disable()
-    sys.exit(run())
+    code = run()
+    if _threads_hang():  # Python would wait for them for ever: a lost network mount
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _threads_hang() -> bool:
+    until = time.monotonic() + LEAVE_S
+    threads = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    waited_for = [thread for thread in threads if not thread.daemon]
+    for thread in waited_for:
+        thread.join(max(0.0, until - time.monotonic()))
+    return any(thread.is_alive() for thread in waited_for)

@@ -295,8 +295,13 @@ class Settings(Struct, frozen=True):
 
     @property
     def log_path(self) -> Path:
-        """The program's own log."""
+        """The console's log."""
         return self.timmy_home / "logs" / "timmy-tui.log"
+
+    @property
+    def worker_log_path(self) -> Path:
+        """The worker's log: each kind of process rotates its own."""
+        return self.timmy_home / "logs" / "worker.log"
 
 
 def load_settings(

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import termios
+import unicodedata
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -22,22 +23,20 @@ if TYPE_CHECKING:
     from textual.app import App
 
 _REPLACEMENT = "\ufffd"
-_UNSAFE = dict.fromkeys(
-    (
-        *range(32),
-        *range(127, 160),
-        173,
-        1564,
-        *range(8203, 8208),
-        *range(8232, 8239),
-        *range(8288, 8304),
-        65279,
-        *range(55296, 57344),
-        *range(65529, 65536),
-        *range(917504, 917632),
-    ),
-    _REPLACEMENT,
-)
+_HARMLESS = ("Zs", "Co")
+"""Not printable by Python's rule, and yet signs with a width: spaces of every kind, a font's own icons."""
+
+
+class _Shown:
+    """For ``str.translate``: each character by what Unicode says it is, asked when it comes."""
+
+    def __getitem__(self, code: int) -> str:
+        character = chr(code)
+        harmless = character.isprintable() or unicodedata.category(character) in _HARMLESS
+        return character if harmless else _REPLACEMENT
+
+
+_SHOWN = _Shown()
 
 TERMINAL_CHECK_S = 5.0
 """How often a vanished terminal is looked for; without it Textual spins for ever (§3.3)."""
@@ -56,7 +55,7 @@ class NoControl(LineFilter):
         return [
             segment
             if segment.control or segment.text.isprintable()
-            else Segment(segment.text.translate(_UNSAFE), segment.style, segment.control)
+            else Segment(segment.text.translate(_SHOWN), segment.style, segment.control)
             for segment in segments
         ]
 

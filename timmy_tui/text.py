@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from datetime import datetime
+from datetime import UTC, datetime
 
 LINE_LIMIT = 300
 """Characters kept of a one-line string: a name, a title, an error."""
@@ -257,6 +257,22 @@ def duration_text(duration_ms: float | None) -> str:
 def clock_text(moment: datetime) -> str:
     """The time of day of ``moment`` in its own zone: ``14:03:48``."""
     return f"{moment:%H:%M:%S}"
+
+
+def local_moment(at: float | None) -> datetime | None:
+    """``at`` (Unix seconds) in local time; None for None and for what no calendar has."""
+    if at is None:
+        return None
+    try:
+        return datetime.fromtimestamp(at, UTC).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def moment_text(at: float | None, pattern: str, *, unknown: str = "?") -> str:
+    """``at`` (Unix seconds) in local time as ``pattern`` says (``%H:%M``); ``unknown`` for what no calendar has."""
+    moment = local_moment(at)
+    return unknown if moment is None else moment.strftime(pattern)
 
 
 def percent_text(share: float) -> str:

@@ -20,7 +20,7 @@ DARK = Theme(
     variables={
         "frame": "#39444f",
         "quiet": "#8794a0",
-        "fallback": "#b48ead",
+        "fallback": "#d3a8ff",
         "cursor-row": "#28333d",
         "bar-empty": "#333d46",
         "footer-key-foreground": "#d9a866",

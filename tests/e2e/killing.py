@@ -67,7 +67,7 @@ class Heartbeat:
             "HOME": str(root),
             "TZ": "UTC",
             "TIMMY_HOME": str(self.home),
-            "HERMES_HOME": os.environ.get("TIMMY_TEST_HERMES_HOME", str(root / "hermes")),
+            "HERMES_HOME": str(root / "hermes"),
             "OLLAMA_HOST": f"127.0.0.1:{self._port}",
         }
         text = CONFIG.format(provider=self.provider, url=f"http://127.0.0.1:{self._port}", timeout_s=timeout_s)
@@ -98,6 +98,14 @@ class Heartbeat:
             self._server = subprocess.Popen(command, stderr=self._errors)
             until(lambda: self._ask("GET", "/api/version") is not None, "model server")
             self._ask("POST", "/test/mode", {"delay_s": self.answer_s})
+
+    def let_the_model_hang(self) -> None:
+        """It takes requests and answers none."""
+        self._ask("POST", "/test/mode", {"mode": "slow"})
+
+    def wait_for_the_model(self) -> None:
+        """Until it was asked."""
+        until(self._asked, "request to the model")
 
     def start_worker(self, *, ready: bool = True) -> None:
         """Have a worker; one that is not awaited may be anywhere in its start."""
@@ -130,9 +138,15 @@ class Heartbeat:
         self._server = None
         self.kills += 1
 
-    def kill_hermes(self) -> bool:
-        """``kill -9`` of a Hermes that answers a tick; whether there was one."""
-        found = [pid for pid, argv in self.descendants().items() if b"chat" in argv and b"-q" in argv]
+    def hermes(self) -> list[int]:
+        """The Hermes that answers a tick."""
+        return [pid for pid, argv in self.descendants().items() if b"chat" in argv and b"-q" in argv]
+
+    def strike_hermes(self, request: TickRequest) -> bool:
+        """``kill -9`` of the Hermes of a tick, somewhere in its life; whether it was hit."""
+        until(lambda: self.hermes() or self._is(request, "done"), "hermes")
+        _spin(self.chance.uniform(0, 1.5))
+        found = self.hermes()
         for pid in found:
             os.kill(pid, signal.SIGKILL)
         return bool(found)

@@ -11,6 +11,9 @@ import pytest
 from e2e.console import APPS, CONSOLE, ROOT, Console
 from e2e.homes import Home
 
+from timmy_tui.services.worker.observe import read_lock
+from timmy_tui.services.worker.records import LOCK_NAME
+
 RESTORED = (
     b"\x1b[?1049l",
     b"\x1b[?1000l",
@@ -44,6 +47,41 @@ def test_a_signal_ends_it_cleanly(home: Home, number: signal.Signals, code: int)
         assert console.end() == code
         assert_restored(console)
         assert "Traceback" not in console.output
+
+
+@pytest.fixture
+def lost_mount(home: Home) -> Home:
+    """Hermes' home never answers: reading its ``active_profile`` waits for somebody who writes into the pipe."""
+    os.mkfifo(home.hermes / "active_profile")
+    return home.configure(session_export={"enabled": False})  # it reads there too, and a task of the worker's is asked for
+
+
+def test_q_ends_it_while_a_read_hangs(lost_mount: Home) -> None:
+    with Console(lost_mount.env) as console:
+        console.wait_for("no answer from hermes")
+        console.press("q")
+        assert console.end(timeout_s=5) == 0
+        assert_restored(console)
+        assert "Traceback" not in console.output
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_it_while_a_read_hangs(lost_mount: Home, number: signal.Signals, code: int) -> None:
+    with Console(lost_mount.env) as console:
+        console.wait_for("1 Models", "hermes4:14b")
+        console.send(number)
+        assert console.end(timeout_s=5) == code
+        assert_restored(console)
+        assert "Traceback" not in console.output
+
+
+def test_its_own_worker_ends_with_it_while_a_read_hangs(lost_mount: Home) -> None:
+    with Console(lost_mount.env) as console:
+        console.wait_for("(this console's)")
+        assert read_lock(lost_mount.timmy / LOCK_NAME).pid is not None
+        console.press("q")
+        assert console.end() == 0
+        assert read_lock(lost_mount.timmy / LOCK_NAME).pid is None
 
 
 def test_a_terminal_that_vanishes_takes_the_process_with_it(home: Home) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import pickle
 import shutil
-import sqlite3
 import subprocess
 import sys
 import time
@@ -38,7 +37,7 @@ from timmy_tui.services.worker.autostart import OwnWorker
 from timmy_tui.services.worker.follow import VANISHED_AFTER_S
 from timmy_tui.services.worker.lock import only_worker
 from timmy_tui.services.worker.observe import WorkerObserver
-from timmy_tui.services.worker.records import BEAT_PREFIX, Beat, RequestRecord
+from timmy_tui.services.worker.records import BEAT_PREFIX, LOCK_NAME, Beat, RequestRecord
 from timmy_tui.services.worker.requests import put_record, records_of
 from timmy_tui.widgets.heartbeat_pane import HeartbeatPane
 from timmy_tui.widgets.line import plain
@@ -69,9 +68,12 @@ class WorkerByHand:
         self._huey = make_huey(settings, {})
         self.record: RequestRecord | None = None
 
-    def begin(self) -> None:
+    def begin(self, *, pid: int | None = None, running: str | None = None) -> None:
+        """``pid`` is the process that it stands for; this one by default."""
         self._lock.enter_context(only_worker(self._settings.timmy_home))
-        beat = Beat(self._clock(), this_host(), os.getpid())
+        if pid is not None:
+            (self._settings.timmy_home / LOCK_NAME).write_text(str(pid))
+        beat = Beat(self._clock(), this_host(), pid or os.getpid(), running=running)
         self._huey.storage.put_data(f"{BEAT_PREFIX}{beat.host}:{beat.pid}", msgspec.json.encode(beat))
 
     def take(self, phase: str) -> None:
@@ -165,6 +167,12 @@ def pane(app: TimmyApp) -> str:
     return "\n".join(plain(content) for content in heartbeat(app).lines)
 
 
+def painted(app: TimmyApp) -> str:
+    """The whole screen, its line breaks gone."""
+    rows = (strip.text for strip in app.screen._compositor.render_strips())
+    return " ".join(" ".join(rows).replace("│", " ").split())
+
+
 def toasts(app: TimmyApp) -> list[str]:
     return [notification.message for notification in app._notifications]
 
@@ -242,12 +250,14 @@ async def test_the_new_tick_is_selected_over_another_screen_and_through_a_filter
         await show(pilot, bench.snapshot())
         await pilot.press("3", "slash", *"critical", "enter")
         await pilot.pause()
-        await pilot.press("t", "5")
+        await pilot.press("5", "t")
+        assert toasts(app) == ["A tick is asked for."]
         await until(pilot, lambda: worker.requests, "the request")
         worker.take("decide")
         bench.write_tick(tick_id="20261120_040500_1", severity="ok")
         worker.move("done", tick_id="20261120_040500_1")
         await ended(pilot)
+        assert toasts(app)[-1] == "The tick is there: the heartbeat pane shows it."
         await show(pilot, bench.snapshot())
         await pilot.press("escape")
         await pilot.pause()
@@ -341,7 +351,7 @@ async def test_a_queue_that_is_a_folder_is_one_line(bench: Bench) -> None:
         assert "queue.db" in told
         assert "timmy-tui doctor" in told
         assert "✖ failed" in status(app)
-        assert "timmy-tui doctor" in " ".join(pane(app).replace("│", " ").split())
+        assert "✖ the queue" in pane(app)
         await pilot.press("t")
         await ended(pilot)
         assert len(toasts(app)) == 2
@@ -481,68 +491,85 @@ async def leave(pilot: Pilot[None], key: str = "q") -> None:
     await pilot.pause()
 
 
-async def test_quit_leaves_at_once_when_nothing_of_the_operators_runs(bench: Bench, own_worker: OwnWorker) -> None:
+@pytest.mark.parametrize("running", [None, "heartbeat_tick"], ids=["idle", "anothers"])
+async def test_quit_leaves_at_once_when_nothing_of_the_operators_runs(
+    bench: Bench, own_worker: OwnWorker, running: str | None
+) -> None:
+    """Its own worker is idle, whatever was known seconds ago; or what runs is another process's."""
     app = bench.console()
+    by_hand = WorkerByHand(bench.settings, bench.clock)
+    by_hand.begin(pid=own_worker.pid if running is None else None, running=running)
     async with app.run_test(size=SIZE) as pilot:
         app.own_worker = own_worker
-        busy = maker.worker(running="heartbeat_tick")  # of another process
-        await show(pilot, replace(bench.snapshot(), worker=scenes.fresh(busy)))
+        seconds_ago = maker.worker(pid=own_worker.pid, running="heartbeat_tick")
+        await show(pilot, replace(bench.snapshot(), worker=scenes.fresh(seconds_ago)))
         await leave(pilot)
         assert app._exit
+    by_hand.close()
 
 
-def pulls(app: TimmyApp, _own: OwnWorker, _bench: Bench) -> None:
+def pulls(app: TimmyApp, _own: OwnWorker, _by_hand: WorkerByHand) -> str:
     app.model_work.pulls["local", "qwen3:8b"] = PullProgress("pulling", 1, 100, False)
+    return "A model is being pulled"
 
 
-def runs_a_tick(app: TimmyApp, own: OwnWorker, bench: Bench) -> None:
+def runs_a_tick(app: TimmyApp, own: OwnWorker, by_hand: WorkerByHand) -> str:
     app.own_worker = own
-    busy = maker.worker(pid=own.pid, running="heartbeat_tick")
-    app.publish(replace(bench.snapshot(), worker=scenes.fresh(busy)))
+    by_hand.begin(pid=own.pid, running="heartbeat_tick")
+    return "worker runs a tick"
 
 
-def waits_for_a_tick(app: TimmyApp, own: OwnWorker, _bench: Bench) -> None:
+def exports_sessions(app: TimmyApp, own: OwnWorker, by_hand: WorkerByHand) -> str:
     app.own_worker = own
+    by_hand.begin(pid=own.pid, running="session_export")
+    return "worker runs session export"
+
+
+def waits_for_a_tick(app: TimmyApp, own: OwnWorker, by_hand: WorkerByHand) -> str:
+    app.own_worker = own
+    by_hand.begin(pid=own.pid)
     app.action_tick()
+    return "worker runs a tick"
 
 
-@pytest.mark.parametrize("begin", [pulls, runs_a_tick, waits_for_a_tick])
-@pytest.mark.parametrize(("answer", "left"), [("n", False), ("escape", False), ("enter", False), ("y", True)])
+@pytest.mark.parametrize("begin", [pulls, runs_a_tick, exports_sessions, waits_for_a_tick])
+@pytest.mark.parametrize(("answer", "left"), [("n", False), ("enter", False), ("y", True)])
 async def test_quit_asks_while_something_of_the_operators_runs(
     bench: Bench,
     own_worker: OwnWorker,
-    begin: Callable[[TimmyApp, OwnWorker, Bench], None],
+    begin: Callable[[TimmyApp, OwnWorker, WorkerByHand], str],
     answer: str,
     left: bool,
 ) -> None:
     app = bench.console()
+    by_hand = WorkerByHand(bench.settings, bench.clock)
     async with app.run_test(size=SIZE) as pilot:
         await show(pilot, bench.snapshot())
-        begin(app, own_worker, bench)
+        told = begin(app, own_worker, by_hand)
         await leave(pilot)
         assert isinstance(app.screen, ConfirmDialog)
+        assert told in painted(app)
         assert not app._exit
         await leave(pilot, answer)
         assert bool(app._exit) is left
-        if answer in ("n", "escape"):
+        if answer == "n":
             assert isinstance(app.screen, DashboardScreen)
             await leave(pilot)
             assert isinstance(app.screen, ConfirmDialog)
+    by_hand.close()
 
 
 async def test_quitting_twice_is_one_question(bench: Bench) -> None:
     app = bench.console()
     async with app.run_test(size=SIZE) as pilot:
         await show(pilot, bench.snapshot())
-        pulls(app, None, bench)  # type: ignore[arg-type]
+        app.model_work.pulls["local", "qwen3:8b"] = PullProgress("pulling", 1, 100, False)
         await leave(pilot)
         await leave(pilot, "ctrl+q")
         assert len(app.screen_stack) == 2
 
 
-def tick_key(
-    bench: Bench, steps: Callable[[Pilot[None]], Awaitable[None]]
-) -> Callable[[Pilot[None]], Awaitable[None]]:
+def tick_key(bench: Bench, steps: Callable[[Pilot[None]], Awaitable[None]]) -> Callable[[Pilot[None]], Awaitable[None]]:
     """The key, and what comes of it, until the picture is taken."""
 
     async def run(pilot: Pilot[None]) -> None:

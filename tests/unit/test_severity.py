@@ -72,9 +72,9 @@ def test_a_value_that_grew_old_without_an_error_is_stale() -> None:
     [
         ("ok", "ok", ()),
         ("unknown", "ok", ()),
-        ("warning", "warning", ("last tick warning: Disk at 91 %",)),
-        ("fallback", "warning", ("last tick fallback: the rules decided, no model answered",)),
-        ("critical", "critical", ("last tick critical: Disk at 91 %",)),
+        ("warning", "warning", ("last tick: Disk at 91 %",)),
+        ("fallback", "warning", ("last tick: the rules decided, no model answered",)),
+        ("critical", "critical", ("last tick: Disk at 91 %",)),
     ],
 )
 def test_the_last_tick_counts(severity: str, expected: str, problem: tuple[str, ...]) -> None:
@@ -153,7 +153,7 @@ def test_a_missing_store_warns_in_its_own_words() -> None:
 
 def test_an_error_without_a_subject_gets_one() -> None:
     verdict = overall(snapshot(hermes=lost("no answer within 12 s")), NOW)
-    assert verdict.problems == ("Hermes sessions: no answer within 12 s",)
+    assert verdict.problems == ("Hermes store: no answer within 12 s",)
 
 
 def test_the_worst_stands_first() -> None:
@@ -165,7 +165,7 @@ def test_the_worst_stands_first() -> None:
     )
     assert overall(bad, NOW).problems == (
         "Ollama mac: gone",
-        "last tick critical: Disk full",
+        "last tick: Disk full",
         "worker down",
         "No Hermes store",
     )

@@ -58,7 +58,7 @@ def test_the_overview_of_a_day() -> None:
     text = status_text(busy(), NOW, 100, UNICODE, colour=False)
     for line in (
         "▲ warning  mbp  ",
-        "  last tick warning: Disk at 91 %",
+        "  last tick: Disk at 91 %",
         "Models     local ● up  3 ms  0.32.15  3 installed · 2 loaded · 17.3 GB",
         "  ● hermes4:14b        11.0 GB  100% GPU  64k  in 4m",
         "  ● qwen2.5-coder:7b    9.2 GB  31%/69% CPU/GPU  64k  forever",

@@ -257,9 +257,7 @@ def test_a_queue_that_is_away_costs_the_record_never_the_tick(world: World) -> N
 
 
 def log_tick(world: World, tick_id: str) -> None:
-    append_line(
-        world.settings.heartbeat_dir / f"ticks_{tick_id[:8]}.jsonl", msgspec.json.encode({"tick_id": tick_id})
-    )
+    append_line(world.settings.heartbeat_dir / f"ticks_{tick_id[:8]}.jsonl", msgspec.json.encode({"tick_id": tick_id}))
 
 
 def dead_pid() -> int:

@@ -42,6 +42,7 @@ def shown_config(settings: Settings) -> str:
         ("queue", settings.queue_path if queue_url == "sqlite" else masked(queue_url)),
         ("database", settings.database_path),
         ("log", settings.log_path),
+        ("worker log", settings.worker_log_path),
     ]
     head = "\n".join(f"# {name + ':':<15} {clean(str(place), limit=4_096)}{_absence(place)}" for name, place in places)
     host = f"\n# {'OLLAMA_HOST:':<15} {clean(masked(settings.ollama_host))}" if settings.ollama_host else ""

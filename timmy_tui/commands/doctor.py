@@ -6,13 +6,13 @@ import time
 from collections.abc import Mapping
 
 from timmy_tui.commands.output import say, stdout_now
-from timmy_tui.commands.running import run_to_exit_code
 from timmy_tui.config import Settings
+from timmy_tui.readers import run_apart
 
 
 def run_doctor(settings: Settings, env: Mapping[str, str], *, as_json: bool) -> int:
     """Examine everything once; 0 when nothing is broken, else 1."""
-    return run_to_exit_code(_doctor(settings, env, as_json=as_json))
+    return run_apart(_doctor(settings, env, as_json=as_json))
 
 
 async def _doctor(settings: Settings, env: Mapping[str, str], *, as_json: bool) -> int:

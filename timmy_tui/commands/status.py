@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import msgspec
 
 from timmy_tui.commands.output import Output, say, stdout_now
-from timmy_tui.commands.running import run_to_exit_code
 from timmy_tui.config import Settings
+from timmy_tui.readers import run_apart
 from timmy_tui.services.severity import overall
 from timmy_tui.services.snapshot import Snapshot
 from timmy_tui.startup import settled
@@ -22,14 +22,14 @@ FIRST_LOOK_S = 0.5
 
 def run_status(settings: Settings, env: Mapping[str, str], *, as_json: bool = False, as_line: bool = False) -> int:
     """Read every source once, print it, and return 0 ok, 1 warning or stale, 2 critical."""
-    return run_to_exit_code(_once(settings, env, as_json=as_json, as_line=as_line))
+    return run_apart(_once(settings, env, as_json=as_json, as_line=as_line))
 
 
 def run_watch(settings: Settings, env: Mapping[str, str], *, as_line: bool = False) -> int:
     """Repaint the status until ctrl+c, which is its way to end: 0."""
     settled()
     try:
-        return run_to_exit_code(_watch(settings, env, as_line=as_line))
+        return run_apart(_watch(settings, env, as_line=as_line))
     except KeyboardInterrupt:
         return 0
 

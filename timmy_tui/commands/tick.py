@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from timmy_tui.commands.output import say, stdout_now
 from timmy_tui.config import Settings
 from timmy_tui.services.worker.records import TickProgress, TickRequest
+from timmy_tui.startup import settled
 from timmy_tui.text import clean, clean_tree, duration_text
 
 LOOK_EVERY_S = 0.1
@@ -38,6 +39,7 @@ def run_tick(
     request = request_tick(settings, env, clock)
     progress = follow(settings, request, clock, env=env)
     if wait:
+        settled()
         progress = _waited(lambda: follow(settings, request, clock, env=env), settings, clock, pause)
     elif progress.state == "queued" and progress.reason == NO_WORKER:
         progress = replace(progress, state="no_worker")

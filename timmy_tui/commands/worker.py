@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
-import threading
 from collections.abc import Mapping
 
 from timmy_tui.commands.output import say
 from timmy_tui.config import Settings
+from timmy_tui.startup import settled
 
 
 def run_here(settings: Settings, env: Mapping[str, str], *, bound: bool = False) -> int:
@@ -20,13 +19,8 @@ def run_here(settings: Settings, env: Mapping[str, str], *, bound: bool = False)
     from timmy_tui.services.worker.run import run_worker
 
     parent = sys.stdin.fileno() if bound else None
-    code = run_worker(settings, env, parent=parent, tell=_silent if bound else _tell)
-    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
-        # A probe that hangs in a dead mount: Python would wait for it for ever.
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
-        os._exit(code)
-    return code
+    settled()
+    return run_worker(settings, env, parent=parent, tell=_silent if bound else _tell)
 
 
 def _tell(line: str) -> None:

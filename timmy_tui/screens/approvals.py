@@ -17,7 +17,7 @@ from timmy_tui.screens.base import ConsoleScreen
 from timmy_tui.services.heartbeat.approval_records import OPEN, Approval, ApprovalError, ApprovalState
 from timmy_tui.services.heartbeat.approvals import Approvals
 from timmy_tui.services.snapshot import Snapshot
-from timmy_tui.text import clean, span_text
+from timmy_tui.text import clean, masked, span_text
 from timmy_tui.widgets.key_line import KeyLine
 from timmy_tui.widgets.line import EMPTY, Line, line, wrap
 from timmy_tui.widgets.list_pane import ListPane
@@ -63,11 +63,15 @@ class ApprovalsScreen(ConsoleScreen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._approvals: dict[str, Approval] = {}
+        self._trouble: ApprovalError | None = None
+        """Why they can't be read: what is shown is then from before."""
 
     def compose(self) -> ComposeResult:
         """The list, the details, the keys."""
         yield ListPane("Approvals", id="proposals")
-        yield Reader("What it would do", glyphs=self.console.glyphs, id="reader")
+        reader = Reader("What it does", glyphs=self.console.glyphs, id="reader")
+        reader.marks_focus = True
+        yield reader
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -85,6 +89,11 @@ class ApprovalsScreen(ConsoleScreen[None]):
         """What is shown below must be what a key would approve."""
         self._show_details()
 
+    @on(ListPane.Opened)
+    def _opened(self) -> None:
+        """To the text below, where the arrows scroll."""
+        self.set_focus(self.details)
+
     def _store(self) -> Approvals:
         return Approvals(self.console.settings.database_path, self.console.clock)
 
@@ -98,9 +107,12 @@ class ApprovalsScreen(ConsoleScreen[None]):
 
     @work(group="approvals", exclusive=True, exit_on_error=False, description="read the approvals")
     async def _read(self) -> None:
-        store = self._store()
-        recent = await self._ask(lambda: store.recent(SHOWN))
-        if recent is not None:
+        try:
+            recent = await asyncio.to_thread(self._store().recent, SHOWN)
+        except ApprovalError as error:
+            self._trouble = error
+        else:
+            self._trouble = None
             now = self.console.clock()
             waiting = [approval for approval in recent if _state(approval, now) in OPEN]
             rest = [approval for approval in recent if _state(approval, now) not in OPEN]
@@ -122,11 +134,16 @@ class ApprovalsScreen(ConsoleScreen[None]):
         nothing = [
             line("Nothing waits for you."),
             EMPTY,
-            *wrap("A decision that names an entry of actions: in the configuration shows here.", 70, "quiet"),
+            line(("A decision that names an entry of actions: in the configuration shows here.", "quiet")),
         ]
+        trouble: list[Line] = []
+        if self._trouble is not None:
+            width = max(20, self.size.width - 4)
+            trouble = [*wrap(self._trouble.message, width, "critical"), *wrap(self._trouble.hint, width, "strong")]
+            nothing = []
         waiting = sum(1 for approval in approvals.values() if _state(approval, look.now) == "proposed")
         status = line((f"{waiting} waiting", "warning")) if waiting else EMPTY
-        self.proposals.fill(list(approvals), draw, look, empty=nothing, status=status)
+        self.proposals.fill(list(approvals), draw, look, head=trouble, empty=nothing, status=status)
         self._show_details()
 
     def _show_details(self) -> None:
@@ -141,7 +158,7 @@ class ApprovalsScreen(ConsoleScreen[None]):
         if approval is None:
             return []
         action = self.console.settings.config.actions.get(approval.action)
-        command = clean(shlex.join(action.run)) if action else "nothing: no longer in the configuration"
+        command = clean(masked(shlex.join(action.run))) if action else "nothing: no longer in the configuration"
         now = self.console.clock()
         state = _state(approval, now)
         pairs = [("action", approval.action), ("runs", command), ("state", state), ("tick", approval.tick_id)]

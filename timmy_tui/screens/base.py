@@ -44,18 +44,31 @@ class ConsoleScreen(NewestSize, RoleStyles, Screen[T], Generic[T]):
 
     def on_mount(self) -> None:
         """Subscribe. Textual calls this beside a subclass's own ``on_mount``; ``super()`` would do it twice."""
-        self.console.snapshot_signal.subscribe(self, self.snapshot_changed)
-        self.console.clock_signal.subscribe(self, self.clock_ticked)
+        self.console.snapshot_signal.subscribe(self, self._hear_snapshot)
+        self.console.clock_signal.subscribe(self, self._hear_clock)
+
+    def _hear_snapshot(self, snapshot: Snapshot) -> None:
+        if not self.console.paused:
+            self.snapshot_changed(snapshot)
+
+    def _hear_clock(self, now: float) -> None:
+        if self.console.paused:
+            self.clock_ticked_while_paused(now)
+        else:
+            self.clock_ticked(now)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Work of this screen ended, perhaps by a defect: these messages do not bubble."""
         self.console.tell_defect(event.worker)
 
     def snapshot_changed(self, snapshot: Snapshot) -> None:
-        """A value or an error changed."""
+        """A value or an error changed; not heard of while the operator holds the screens still."""
 
     def clock_ticked(self, now: float) -> None:
-        """A second went by."""
+        """A second went by; not heard of while the operator holds the screens still."""
+
+    def clock_ticked_while_paused(self, now: float) -> None:
+        """A second went by on a screen that is held still, or the hold began."""
 
 
 class ConsoleModal(NewestSize, RoleStyles, ModalScreen[T], Generic[T]):

@@ -17,7 +17,7 @@ from timmy_tui.screens.base import ConsoleScreen
 from timmy_tui.screens.filter_line import FilterLine
 from timmy_tui.services.ollama.records import PullProgress
 from timmy_tui.services.reading import Reading, SourceError
-from timmy_tui.services.severity import overall
+from timmy_tui.services.severity import Overall, overall
 from timmy_tui.services.snapshot import Snapshot, same_servers
 from timmy_tui.services.worker.records import TickProgress
 from timmy_tui.widgets.activity_line import ActivityLine
@@ -69,6 +69,7 @@ class DashboardScreen(ConsoleScreen[None]):
         self._drawn: Snapshot | None = None
         self._progress_drawn: TickProgress | None = None
         self._work_drawn: tuple[dict[ModelKey, PullProgress], dict[ModelKey, str]] = ({}, {})
+        self._verdict: Overall | None = None
         self._asked_setup = False
         self._filtered: Pane | None = None
         self._last_pane: Pane | None = None
@@ -96,10 +97,11 @@ class DashboardScreen(ConsoleScreen[None]):
         self._offer_setup(snapshot)
 
     def clock_ticked(self, now: float) -> None:
-        if self.console.paused:
-            self._draw_header()
-        else:
-            self._draw(self.console.snapshot)
+        self._draw(self.console.snapshot)
+
+    def clock_ticked_while_paused(self, now: float) -> None:
+        """That it is held, and the time of day, is all that moves."""
+        self._draw_header()
 
     def _draw(self, snapshot: Snapshot) -> None:
         """Hand each pane its slice, if the slice says something new or the pane shows a clock."""
@@ -125,8 +127,9 @@ class DashboardScreen(ConsoleScreen[None]):
     def _draw_header(self) -> None:
         console = self.console
         snapshot, look = self._drawn or console.snapshot, console.view()
-        verdict = overall(snapshot, look.now)
-        facts = HeaderFacts(snapshot, verdict, look, demo=console.settings.demo, own_worker=console.worker_is_own)
+        if self._verdict is None or not look.paused:  # else what is held would be called stale after a minute
+            self._verdict = overall(snapshot, look.now)
+        facts = HeaderFacts(snapshot, self._verdict, look, demo=console.settings.demo, own_worker=console.worker_is_own)
         self.header.update(facts)
         self.clock.update(facts)
 

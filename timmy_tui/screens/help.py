@@ -10,9 +10,12 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 
 from timmy_tui.screens.document import DocumentScreen
-from timmy_tui.widgets.line import EMPTY, Line, Span, crop, line, wrap
+from timmy_tui.widgets.line import EMPTY, Line, crop, line, wrap
 from timmy_tui.widgets.pane import Pane
 from timmy_tui.widgets.reader import heading
+
+ROOM_FOR_IDS = 80
+"""Cells from which on the ids stand beside the keys."""
 
 SIGNS = (
     ("ok", "● ok"),
@@ -53,7 +56,10 @@ class HelpScreen(DocumentScreen):
                 title = f"{node.pane_name} pane"
             out.append(heading(title, width, glyphs))
             for keys, text, name in rows:
-                out.append(crop((*line((f"{keys:<18}", "key")), Span(f"{text:<44}  "), Span(name, "quiet")), width))
+                row = line((f"{keys:<18}", "key"), f"{text:<40}  ", (name, "quiet"))
+                if width < ROOM_FOR_IDS:
+                    row = line((f"{keys:<12} ", "key"), text)
+                out.append(crop(row, width))
             out.append(EMPTY)
         out.append(heading("Signs", width, glyphs))
         out.extend(line((text[:1], role), text[1:]) for role, text in SIGNS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 
 from textual import getters, on, work
 from textual.app import ComposeResult
@@ -13,17 +12,30 @@ from textual.worker import get_current_worker
 from timmy_tui.screens.base import ConsoleScreen
 from timmy_tui.services.reading import SourceError
 from timmy_tui.services.snapshot import Snapshot
-from timmy_tui.services.ticks.records import IndexProgress
-from timmy_tui.text import percent_text
+from timmy_tui.services.ticks.history import TickHistory
+from timmy_tui.services.ticks.records import IndexedTick, IndexProgress, TickHead
+from timmy_tui.text import moment_text, percent_text
 from timmy_tui.widgets.key_line import KeyLine
 from timmy_tui.widgets.line import EMPTY, Line, line
 from timmy_tui.widgets.list_pane import ListPane, NumberedKeys
 from timmy_tui.widgets.pane import Pane
 from timmy_tui.widgets.table import Cell, bar, row
 
+HEADS_KEPT = 2_000
+"""Ticks whose text stays in memory once it was read; more than any terminal has rows."""
+
+HEADS_AT_ONCE = 200
+"""Ticks read between two drawings; of a fast scroll the last ones, which are in view."""
+
+CHANGED = "changed since it was indexed"
+
 
 class HistoryScreen(ConsoleScreen[None]):
-    """All ticks, newest first; enter opens one."""
+    """All ticks, newest first; enter opens one.
+
+    A row's time and severity stand in the index; the rest is read from the log in the background, for what is in
+    view: a file may be slow, or no longer what it was.
+    """
 
     BINDING_GROUP_TITLE = "History"
     BINDINGS = [Binding("escape", "dismiss", "back", id="history.back")]
@@ -34,6 +46,12 @@ class HistoryScreen(ConsoleScreen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._progress: IndexProgress | None = None
+        self._updating = self._again = False
+        self._told = ""
+        self._heads: dict[IndexedTick, TickHead | None] = {}
+        """What was read, the oldest first; None where the log did not hold it any more."""
+        self._wanted: dict[IndexedTick, None] = {}
+        self._reading = False
 
     def compose(self) -> ComposeResult:
         """The list and the keys."""
@@ -43,45 +61,63 @@ class HistoryScreen(ConsoleScreen[None]):
     def on_mount(self) -> None:
         """Build the index, or take in what is new."""
         self._show()
-        self._build()
+        self._update()
 
     def snapshot_changed(self, snapshot: Snapshot) -> None:
         """New ticks may have come."""
-        if self._progress is None:
-            self._grow()
+        self._update()
 
-    @work(group="history", exclusive=True, exit_on_error=False, description="index every tick")
-    async def _build(self) -> None:
-        worker, history = get_current_worker(), self.console.monitor.sources.history
-        loop = asyncio.get_running_loop()
+    @property
+    def _history(self) -> TickHistory:
+        return self.console.monitor.sources.history
+
+    def _update(self) -> None:
+        if self._updating:
+            self._again = True
+        else:
+            self._updating = True
+            self._take_in()
+
+    @work(group="history", exit_on_error=False, description="index every tick")
+    async def _take_in(self) -> None:
+        worker, loop, history = get_current_worker(), asyncio.get_running_loop(), self._history
 
         def on_progress(progress: IndexProgress) -> None:
             loop.call_soon_threadsafe(self._at, progress)
 
+        self._again = True
         try:
-            if len(history):
-                await asyncio.to_thread(history.grow)
-            else:
-                await asyncio.to_thread(history.build, on_progress, lambda: worker.is_cancelled)
-        except SourceError as error:
-            self.notify(error.message, severity="warning", markup=False)
-        self._at(None)
+            while self._again:
+                self._again = False
+                try:
+                    if history.complete:
+                        changed = await asyncio.to_thread(history.grow)
+                    else:
+                        changed = True
+                        await asyncio.to_thread(history.build, on_progress, lambda: worker.is_cancelled)
+                except SourceError as error:
+                    self._tell(error.message)
+                else:
+                    self._told = ""
+                    if changed:
+                        self._heads = {indexed: head for indexed, head in self._heads.items() if head is not None}
+                self._at(None)
+        finally:
+            self._updating = False
 
-    @work(group="history", exclusive=True, exit_on_error=False, description="index new ticks")
-    async def _grow(self) -> None:
-        try:
-            await asyncio.to_thread(self.console.monitor.sources.history.grow)
-        except SourceError as error:
-            self.notify(error.message, severity="warning", markup=False)
-        self._show()
+    def _tell(self, message: str) -> None:
+        """Say it once, not at each look."""
+        if message != self._told:
+            self._told = message
+            self.notify(message, severity="warning", markup=False)
 
     def _at(self, progress: IndexProgress | None) -> None:
         self._progress = progress
-        if self.is_mounted:
+        if self.is_attached:
             self._show()
 
     def _show(self) -> None:
-        history, look, progress = self.console.monitor.sources.history, self.console.view(), self._progress
+        history, look, progress = self._history, self.console.view(), self._progress
         head: list[Line] = []
         if progress is not None and progress.total_bytes:
             share = progress.done_bytes / progress.total_bytes
@@ -95,10 +131,16 @@ class HistoryScreen(ConsoleScreen[None]):
             ]
 
         def draw(key: str, width: int) -> Line:
-            tick = history.head(int(key))
-            when = "?" if tick.at is None else f"{datetime.fromtimestamp(tick.at).astimezone():%Y-%m-%d %H:%M}"
-            sign = look.glyphs.severity(tick.severity)
-            lead = line((f"{when}  ", "quiet"), (f"{sign} {tick.severity:<8}  ", tick.severity))
+            try:
+                indexed = history.indexed(int(key))
+            except IndexError:  # the log was cut since the rows were counted
+                return line((CHANGED, "warning"))
+            sign = look.glyphs.severity(indexed.severity)
+            when = moment_text(indexed.at, "%Y-%m-%d %H:%M", unknown=f"{'?':<16}")
+            lead = line((f"{when}  ", "quiet"), (f"{sign} {indexed.severity:<8}  ", indexed.severity))
+            tick = self._head(indexed)
+            if tick is None:
+                return row(lead, line((CHANGED if indexed in self._heads else "", "warning")), [], width)
             cells = [
                 Cell(tick.label or "", 8, 1, "info", to_right=False),
                 Cell(tick.model or "rules", 20, 2, "quiet", to_right=False),
@@ -109,9 +151,51 @@ class HistoryScreen(ConsoleScreen[None]):
         status = line((f"{len(history):,} ticks", "quiet"))
         self.ticks.fill(NumberedKeys(len(history)), draw, look, head=head, empty=nothing, status=status)
 
+    def _head(self, indexed: IndexedTick) -> TickHead | None:
+        """The tick's head if it has been read; else it is wanted, and the row drawn again when it is there."""
+        if indexed in self._heads:
+            return self._heads[indexed]
+        self._wanted.pop(indexed, None)
+        self._wanted[indexed] = None
+        if not self._reading:
+            self._reading = True
+            self.call_later(self._read_heads)
+        return None
+
+    @work(group="heads", exit_on_error=False, description="read the ticks in view")
+    async def _read_heads(self) -> None:
+        history = self._history
+        try:
+            while self._wanted:
+                wanted, self._wanted = list(self._wanted)[-HEADS_AT_ONCE:], {}
+                self._heads |= await asyncio.to_thread(_heads_of, history, wanted)
+                for indexed in list(self._heads)[:-HEADS_KEPT]:
+                    del self._heads[indexed]
+                self.ticks.redraw()
+        finally:
+            self._reading = False
+
     @on(Pane.Opened)
-    def _open(self, event: Pane.Opened) -> None:
+    @work(group="open", exclusive=True, exit_on_error=False, description="open a tick")
+    async def _open(self, event: Pane.Opened) -> None:
         from timmy_tui.screens.tick import TickScreen
 
-        place = self.console.monitor.sources.history.head(int(event.key)).place
-        self.app.push_screen(TickScreen(place))
+        try:
+            head = await asyncio.to_thread(self._history.head, int(event.key))
+        except IndexError:
+            self.notify("That tick has left the log.", severity="warning", timeout=4, markup=False)
+        except SourceError as error:
+            self.notify(error.message, severity="warning", timeout=4, markup=False)
+        else:
+            self.app.push_screen(TickScreen(head.place))
+
+
+def _heads_of(history: TickHistory, wanted: list[IndexedTick]) -> dict[IndexedTick, TickHead | None]:
+    """The heads of these ticks, in a thread; None for one that is not there any more."""
+    heads: dict[IndexedTick, TickHead | None] = {}
+    for indexed in wanted:
+        try:
+            heads[indexed] = history.read_head(indexed)
+        except SourceError:
+            heads[indexed] = None
+    return heads

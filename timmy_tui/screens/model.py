@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from textual import work
 from textual.binding import Binding
@@ -13,9 +12,9 @@ from timmy_tui.services.ollama.errors import OllamaError
 from timmy_tui.services.ollama.records import InstalledModel, LoadedModel, ModelDetails
 from timmy_tui.services.ollama.rules import expiry, match_installed, processor_text
 from timmy_tui.services.snapshot import Snapshot
-from timmy_tui.text import bytes_text, context_text, countdown_text
+from timmy_tui.text import bytes_text, context_text, countdown_text, moment_text
 from timmy_tui.widgets.line import EMPTY, Line, line, wrap
-from timmy_tui.widgets.reader import facts, heading
+from timmy_tui.widgets.reader import KeptLines, facts, heading
 
 
 class ModelScreen(DocumentScreen):
@@ -33,6 +32,7 @@ class ModelScreen(DocumentScreen):
         self._server, self._model = server, model
         self._details: ModelDetails | None = None
         self._trouble = ""
+        self._kept = KeptLines()
 
     def fill(self) -> None:
         self._show()
@@ -64,14 +64,17 @@ class ModelScreen(DocumentScreen):
     def _show(self) -> None:
         installed, loaded = self._find()
         status = line((self._server, "quiet"))
-        self.reader.read(lambda width: self._lines(installed, loaded, width), status=status, keep_place=True)
+        now = self.console.clock()
+        self.reader.read(lambda width: self._lines(installed, loaded, now, width), status=status, keep_place=True)
 
-    def _lines(self, installed: InstalledModel | None, loaded: LoadedModel | None, width: int) -> Sequence[Line]:
+    def _lines(
+        self, installed: InstalledModel | None, loaded: LoadedModel | None, now: float, width: int
+    ) -> Sequence[Line]:
         glyphs = self.console.glyphs
         out: list[Line] = [heading("In memory", width, glyphs)]
         if loaded is not None:
             processor = processor_text(loaded.size_bytes, loaded.size_vram_bytes)
-            until = expiry(loaded, self.console.clock())
+            until = expiry(loaded, now)
             time_left = countdown_text(until.seconds) if until.kind == "counting" and until.seconds else until.text
             pairs = [
                 ("size", bytes_text(loaded.size_bytes)),
@@ -85,17 +88,20 @@ class ModelScreen(DocumentScreen):
             out.extend(facts(pairs, width))
         else:
             out.append(line(("Not loaded. ", "quiet"), ("l", "key"), (" loads it.", "quiet")))
-        if installed is not None:
-            out.extend([EMPTY, heading("On disk", width, glyphs), *facts(_installed_facts(installed), width)])
-        out.extend(self._details_lines(width))
+        calm = (installed, self._details, self._trouble)
+        out.extend(self._kept.lines(calm, width, lambda width: self._calm_lines(installed, width)))
         return out
 
-    def _details_lines(self, width: int) -> list[Line]:
+    def _calm_lines(self, installed: InstalledModel | None, width: int) -> list[Line]:
+        """What no clock changes, and may be long."""
         glyphs, details = self.console.glyphs, self._details
+        out: list[Line] = []
+        if installed is not None:
+            out.extend([EMPTY, heading("On disk", width, glyphs), *facts(_installed_facts(installed), width)])
         if details is None:
             text = self._trouble or "Asking Ollama for the rest…"
-            return [EMPTY, *wrap(text, width, "warning" if self._trouble else "quiet")]
-        out: list[Line] = [EMPTY, heading("Model", width, glyphs)]
+            return [*out, EMPTY, *wrap(text, width, "warning" if self._trouble else "quiet")]
+        out += [EMPTY, heading("Model", width, glyphs)]
         pairs = [
             ("architecture", details.architecture or "?"),
             ("trained context", f"{context_text(details.trained_context_length)} tokens"),
@@ -160,16 +166,13 @@ class ModelScreen(DocumentScreen):
 
 
 def _installed_facts(model: InstalledModel) -> list[tuple[str, str]]:
-    changed = (
-        "?" if model.modified_at is None else f"{datetime.fromtimestamp(model.modified_at).astimezone():%Y-%m-%d %H:%M}"
-    )
     pairs = [
         ("size", "cloud stub" if model.remote else bytes_text(model.size_bytes)),
         ("parameters", model.parameter_size or "?"),
         ("quantisation", model.quantization or "?"),
         ("family", model.family or "?"),
         ("digest", model.digest[:12]),
-        ("changed", changed),
+        ("changed", moment_text(model.modified_at, "%Y-%m-%d %H:%M")),
     ]
     if model.parent_model:
         pairs.append(("made from", f"{model.parent_model} (shares its weights)"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from timmy_tui.services.ollama.errors import OllamaError
@@ -81,9 +82,10 @@ class ModelWork:
 
     async def _pull(self, server: str, model: str) -> None:
         try:
-            async for progress in self._app.monitor.sources.ollama[server].pull(model):
-                self.pulls[server, model] = progress
-                self._redraw()
+            async with aclosing(self._app.monitor.sources.ollama[server].pull(model)) as steps:
+                async for progress in steps:
+                    self.pulls[server, model] = progress
+                    self._redraw()
         except OllamaError as error:
             self._say_error(model, error)
         else:

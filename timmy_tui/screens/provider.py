@@ -15,7 +15,7 @@ from timmy_tui.services.snapshot import Snapshot
 from timmy_tui.text import duration_text, percent_text, span_text, timer_text
 from timmy_tui.widgets.line import EMPTY, Line, line, wrap
 from timmy_tui.widgets.pane import clock_of
-from timmy_tui.widgets.reader import facts, heading
+from timmy_tui.widgets.reader import KeptLines, facts, heading
 
 
 class ProviderScreen(DocumentScreen):
@@ -28,6 +28,7 @@ class ProviderScreen(DocumentScreen):
         self._provider_name = name
         self._events: tuple[ProviderEvent, ...] = ()
         self._no_events = "reading…"
+        self._kept = KeptLines()
 
     def fill(self) -> None:
         self._show()
@@ -56,16 +57,24 @@ class ProviderScreen(DocumentScreen):
         provider = (
             next((entry for entry in value.providers if entry.name == self._provider_name), None) if value else None
         )
-        self.reader.read(lambda width: self._lines(provider, width), keep_place=True)
+        now = self.console.clock()
+        self.reader.read(lambda width: self._lines(provider, now, width), keep_place=True)
 
-    def _lines(self, provider: ProviderStatus | None, width: int) -> Sequence[Line]:
+    def _lines(self, provider: ProviderStatus | None, now: float, width: int) -> Sequence[Line]:
         glyphs = self.console.glyphs
         if provider is None:
             return [line((f"{self._provider_name} is not in the cascade any more.", "warning"))]
-        out: list[Line] = [
+        calm = (provider, self._events, self._no_events)
+        return [
             heading("Now", width, glyphs),
-            *facts(_status_facts(provider, self.console.clock()), width),
+            *facts(_status_facts(provider, now), width),
+            *self._kept.lines(calm, width, lambda width: self._calm_lines(provider, width)),
         ]
+
+    def _calm_lines(self, provider: ProviderStatus, width: int) -> list[Line]:
+        """What no clock changes: the last error, probes, events."""
+        glyphs = self.console.glyphs
+        out: list[Line] = []
         if provider.last_error:
             when = "" if provider.last_error_at is None else f" at {clock_of(provider.last_error_at)}"
             out.extend(
@@ -115,7 +124,8 @@ def _status_facts(provider: ProviderStatus, now: float) -> list[tuple[str, str]]
     ]
     if provider.next_probe_at is not None:
         wait = provider.next_probe_at - now
-        pairs.append(("next try", f"in {timer_text(wait)}" if wait > 0 else "due"))
+        what = "next try" if provider.circuit == "open" or provider.state == "down" else "next look"
+        pairs.append((what, f"in {timer_text(wait)}" if wait > 0 else "due"))
     if provider.last_error_at is not None:
         pairs.append(("last error", f"{span_text(now - provider.last_error_at)} ago"))
     return pairs

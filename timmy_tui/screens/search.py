@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 
 from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.widgets import Input
+from textual.worker import get_current_worker
 
 from timmy_tui.screens.base import ConsoleScreen
 from timmy_tui.services.hermes.records import SearchHit
 from timmy_tui.services.reading import SourceError
+from timmy_tui.text import moment_text
 from timmy_tui.widgets.key_line import KeyLine
 from timmy_tui.widgets.line import Line, line, wrap
 from timmy_tui.widgets.list_pane import ListPane
@@ -20,6 +21,9 @@ from timmy_tui.widgets.pane import Pane
 from timmy_tui.widgets.table import row
 
 SHORTEST = 2
+
+TYPING_PAUSE_S = 0.2
+"""A search starts when no letter has come for so long: without a full-text index it reads every message."""
 
 
 class SearchScreen(ConsoleScreen[None]):
@@ -36,8 +40,9 @@ class SearchScreen(ConsoleScreen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._found: tuple[SearchHit, ...] = ()
-        self._wanted = ""
+        self._found: dict[str, SearchHit] = {}
+        """The hits by their rows' keys: a key that is opened later still means the message that it was drawn for."""
+        self._found_for = ""
 
     def compose(self) -> ComposeResult:
         """The line, the hits, the keys."""
@@ -49,7 +54,7 @@ class SearchScreen(ConsoleScreen[None]):
 
     def on_mount(self) -> None:
         """Nothing has been asked for yet."""
-        self._show([line(("Type at least two letters.", "quiet"))])
+        self._show((), "", [line(("Type at least two letters.", "quiet"))])
 
     def action_to_hits(self) -> None:
         """From the line to the hits."""
@@ -62,36 +67,36 @@ class SearchScreen(ConsoleScreen[None]):
     @on(Input.Changed)
     @work(group="search", exclusive=True, exit_on_error=False, description="search messages")
     async def _search(self, event: Input.Changed) -> None:
-        self._wanted = event.value.strip()
-        if len(self._wanted) < SHORTEST:
-            self._found = ()
-            self._show([line(("Type at least two letters.", "quiet"))])
+        """Each letter cancels the search for the letters before it, whether it waits or runs."""
+        wanted, worker = event.value.strip(), get_current_worker()
+        if len(wanted) < SHORTEST:
+            self._show((), "", [line(("Type at least two letters.", "quiet"))])
             return
+        await asyncio.sleep(TYPING_PAUSE_S)
+        store = self.console.monitor.sources.hermes
         try:
-            found = await asyncio.to_thread(self.console.monitor.sources.hermes.search, self._wanted)
+            found = await asyncio.to_thread(store.search, wanted, should_stop=lambda: worker.is_cancelled)
         except SourceError as error:
-            self._found = ()
-            self._show([*wrap(error.message, 70, "critical"), *wrap(error.hint, 70, "quiet")])
-            return
-        self._found = found
-        self._show([line(("No message holds that.", "quiet"))])
+            self._show((), wanted, [*wrap(error.message, 70, "critical"), *wrap(error.hint, 70, "quiet")])
+        else:
+            self._show(found, wanted, [line(("No message holds that.", "quiet"))])
 
-    def _show(self, empty: list[Line]) -> None:
-        found = self._found
+    def _show(self, hits: tuple[SearchHit, ...], wanted: str, empty: list[Line]) -> None:
+        found = {f"{hit.message_id} {hit.session_id}": hit for hit in hits}
+        self._found, self._found_for = found, wanted
 
         def draw(key: str, width: int) -> Line:
-            hit = found[int(key)]
-            when = "?" if hit.at is None else f"{datetime.fromtimestamp(hit.at).astimezone():%m-%d %H:%M}"
+            hit = found[key]
+            when = moment_text(hit.at, "%m-%d %H:%M")
             return row(line((f"{when}  {hit.role:<9}  ", "quiet")), line(hit.snippet), [], width)
 
-        status = line((f"{len(found)} found", "quiet")) if self._wanted else ()
-        self.hits.fill(
-            [str(index) for index in range(len(found))], draw, self.console.view(), empty=empty, status=status
-        )
+        status = line((f"{len(found)} found", "quiet")) if wanted else ()
+        self.hits.fill(list(found), draw, self.console.view(), empty=empty, status=status)
 
     @on(Pane.Opened)
     def _open(self, event: Pane.Opened) -> None:
         from timmy_tui.screens.session import SessionScreen
 
-        hit = self._found[int(event.key)]
-        self.app.push_screen(SessionScreen(hit.session_id, find=self._wanted))
+        hit = self._found.get(event.key)
+        if hit is not None:  # else the hits are those of other letters by now
+            self.app.push_screen(SessionScreen(hit.session_id, find=self._found_for))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
 
 from textual import getters, work
 from textual.app import ComposeResult
@@ -16,7 +15,7 @@ from timmy_tui.screens.document import DocumentScreen
 from timmy_tui.services.reading import SourceError
 from timmy_tui.services.ticks.changes import changed_paths
 from timmy_tui.services.ticks.records import Tick, TickHead, TickPlace
-from timmy_tui.text import duration_text
+from timmy_tui.text import duration_text, moment_text
 from timmy_tui.widgets.key_line import KeyLine
 from timmy_tui.widgets.line import EMPTY, Line, Span, line, wrap
 from timmy_tui.widgets.perception_tree import PerceptionTree
@@ -149,4 +148,4 @@ def _tick_facts(tick: Tick) -> list[tuple[str, str]]:
 
 
 def _when(head: TickHead) -> str:
-    return "?" if head.at is None else f"{datetime.fromtimestamp(head.at).astimezone():%H:%M}"
+    return moment_text(head.at, "%H:%M")

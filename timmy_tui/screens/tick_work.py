@@ -42,11 +42,13 @@ class TickWork:
         now = self._app.clock()
         self.progress = TickProgress("queued", since=now, elapsed_s=0.0)
         self._redraw()
+        if self._app.hides_heartbeat:
+            self._app.notify("A tick is asked for.", timeout=3, markup=False)
         self._app.run_worker(self._follow(), group="tick key", exit_on_error=False, description="follow a tick")
 
     async def _follow(self) -> None:
         from timmy_tui.services.worker.enqueue import request_tick
-        from timmy_tui.services.worker.follow import follow
+        from timmy_tui.services.worker.follow import NO_WORKER_AFTER_S, follow
 
         app = self._app
         env = os.environ if app.env is None else app.env
@@ -59,8 +61,10 @@ class TickWork:
                 app.notify("A tick is under way already: waiting for that one.", timeout=3, markup=False)
             while True:
                 look = await asyncio.to_thread(follow, app.settings, request, app.clock, env=env)
-                if look.state == "no_worker" and look.elapsed_s < OWN_WORKER_STARTS_S and self._own_worker_lives():
-                    look = replace(look, state="queued")
+                if look.state == "no_worker":  # of a tick that waited before this press, it says so at once
+                    starts_s = OWN_WORKER_STARTS_S if self._own_worker_lives() else NO_WORKER_AFTER_S
+                    if app.clock() - now < starts_s:
+                        look = replace(look, state="queued")
                 if look.ended:
                     progress = look
                     break
@@ -88,6 +92,8 @@ class TickWork:
             app.tick_done()
             if progress.host not in (None, this_host()):
                 app.notify(f"{progress.tick_id} ran on {progress.host}: its log is there.", timeout=6, markup=False)
+            elif app.hides_heartbeat:
+                app.notify("The tick is there: the heartbeat pane shows it.", timeout=4, markup=False)
         else:
             self.progress = progress
             reason = progress.reason or f"the tick is {progress.state.replace('_', ' ')}"

@@ -60,7 +60,8 @@ def _source(what: str, before: Reading[T], after: Reading[T], now: float) -> Ite
     if before.error is None and after.error is not None and before.value is not None:
         yield Activity(now, "warning", f"{what} lost: {after.error}")
     elif before.error is not None and after.error is None and after.value is not None:
-        yield Activity(now, "ok", f"{what} is back")
+        # What never answered before is not back, it is new.
+        yield Activity(now, "ok", f"{what} is {'back' if before.at is not None else 'here now'}")
 
 
 def _ollama(before: Snapshot, after: Snapshot, now: float) -> Iterator[Activity]:
@@ -103,7 +104,7 @@ def _expired(model: LoadedModel, now: float) -> bool:
 
 def _sessions(before: Snapshot, after: Snapshot, now: float) -> Iterator[Activity]:
     """Sessions by their state at the two reading times: what time alone changes is told once, too."""
-    yield from _source("Hermes sessions", before.hermes, after.hermes, now)
+    yield from _source("Hermes store", before.hermes, after.hermes, now)
     old, new, old_at, new_at = before.hermes.value, after.hermes.value, before.hermes.at, after.hermes.at
     if old is None or new is None or old_at is None or new_at is None or old.path != new.path:
         return

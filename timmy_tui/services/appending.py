@@ -27,7 +27,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class AppendError(SourceError):
-    """The line was not written, and nothing of it is left in the file."""
+    """The line was not written; nothing of it is left in the file, but where a foreign writer stood behind it."""
 
 
 def append_line(path: Path, line: bytes) -> None:
@@ -153,10 +153,22 @@ def _append(descriptor: int, line: bytes) -> None:
     size = os.fstat(descriptor).st_size
     if size and os.pread(descriptor, 1, size - 1) != b"\n":
         line = b"\n" + line
+    written = 0
     try:
-        if os.write(descriptor, line) != len(line):
+        written = os.write(descriptor, line)
+        if written != len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(descriptor)
     except OSError:
-        os.ftruncate(descriptor, size)  # not acknowledged, so it must not be there
+        _take_back(descriptor, written)
         raise
+
+
+def _take_back(descriptor: int, written: int) -> None:
+    """Remove what was just written: it is not acknowledged, so it must not be there.
+
+    It stays where a writer without our lock has appended behind it: that writer's line is not ours to cut.
+    """
+    end = os.lseek(descriptor, 0, os.SEEK_CUR)  # behind our own bytes
+    if written and os.fstat(descriptor).st_size == end:
+        os.ftruncate(descriptor, end - written)

@@ -1,4 +1,7 @@
-"""The program's own log: one rotated file, private, never a secret, never the terminal."""
+"""The program's own logs: one rotated file for the console and one for the worker, private, never a secret.
+
+Rotating is no affair between processes: the one that does not rotate would write on into an old file.
+"""
 
 from __future__ import annotations
 

@@ -166,6 +166,8 @@ class Monitor:
             self.snapshot = msgspec.structs.replace(before, **{kind: reading})
         if reading.says_same_as(_with_beat_of(old, reading)):
             return
+        if kind == "ollama" and (old.error is None) != (reading.error is None):
+            self.refresh("providers")  # what one pane knows the other should not deny
         if kind == "heartbeat":
             self.refresh("approvals")  # a new tick may have proposed something
         self._publish(self.snapshot)

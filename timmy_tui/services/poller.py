@@ -86,6 +86,9 @@ class Poller(Generic[T]):
         self._question = None
         try:
             value = question.result()
+        except asyncio.CancelledError:  # by somebody else: our own caller's cancellation does not come this way
+            self._failures += 1
+            self.reading = self._failed(f"the question to {self.name} was given up", self._hint, now)
         except SourceError as error:
             self._failures += 1
             self.reading = self._failed(error.message, error.hint, now)

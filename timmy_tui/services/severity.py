@@ -68,7 +68,7 @@ def problems(snapshot: Snapshot, now: float) -> Iterator[Problem]:
         yield from _worker(snapshot, now)
     yield from _approvals(snapshot)
     yield from _providers(snapshot, now)
-    yield from _reading("Hermes sessions", snapshot.hermes, now)
+    yield from _reading("Hermes store", snapshot.hermes, now)
 
 
 def source_state(reading: Reading[T], now: float) -> SourceState | None:
@@ -119,10 +119,10 @@ def _heartbeat(snapshot: Snapshot, now: float) -> Iterator[Problem]:
         yield Problem("critical" if dead else "warning", f"heartbeat overdue by {span_text(now - next_at)}")
     last = heartbeat.last.head
     if last.severity in ("warning", "critical"):
-        what = f": {last.summary}" if last.summary else ""
-        yield Problem("critical" if last.severity == "critical" else "warning", f"last tick {last.severity}{what}")
+        verdict: Verdict = "critical" if last.severity == "critical" else "warning"
+        yield Problem(verdict, f"last tick: {last.summary or last.severity}")
     elif last.severity == "fallback":
-        yield Problem("warning", "last tick fallback: the rules decided, no model answered")
+        yield Problem("warning", "last tick: the rules decided, no model answered")
 
 
 def _worker(snapshot: Snapshot, now: float) -> Iterator[Problem]:

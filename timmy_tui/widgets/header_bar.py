@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from msgspec import Struct
 
 from timmy_tui.services.severity import Overall
 from timmy_tui.services.snapshot import Snapshot
-from timmy_tui.text import span_text, timer_text
+from timmy_tui.text import moment_text, span_text, timer_text
 from timmy_tui.widgets.line import EMPTY, Line, Span, crop, line, spread, width_of
 from timmy_tui.widgets.lines_view import LinesView
 from timmy_tui.widgets.pane import View
@@ -124,7 +122,7 @@ class HeaderClock(LinesView):
         width = self.size.width
         if self._facts is None or width <= 0:
             return
-        clock = line((f"{datetime.fromtimestamp(self._facts.look.now).astimezone():%H:%M:%S} ", "strong"))
+        clock = line((f"{moment_text(self._facts.look.now, '%H:%M:%S')} ", "strong"))
         tick = _next_tick(self._facts) if width >= ROOM_FOR_TICK else EMPTY
         self.show([spread((*line("  "), *tick), clock, width)])
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import datetime
 
 from textual.message import Message
 
 from timmy_tui.services.reading import Reading
 from timmy_tui.services.ticks.records import HeartbeatReading, Tick, TickHead
 from timmy_tui.services.worker.records import TickProgress
-from timmy_tui.text import duration_text, span_text
+from timmy_tui.text import duration_text, local_moment, moment_text, span_text
 from timmy_tui.widgets.line import EMPTY, Line, Span, fitting, line, spread, width_of, wrap
 from timmy_tui.widgets.pane import Pane, View, not_fresh, trouble
 from timmy_tui.widgets.table import Cell, row
@@ -132,6 +131,8 @@ class HeartbeatPane(Pane):
         if value.overdue(now) and due is not None:
             late = line((f"{glyphs.warning} overdue {span_text(now - due)}", "warning"))
             return late if width_of(every) + width_of(late) > self.status_room else (*every, *late)
+        if due is not None and value.late(now):
+            return (*every, *line((f"{glyphs.warning} late {span_text(now - due)}", "warning")))
         return (*every, *line((f"{glyphs.ok} on time", "ok")))
 
     def foot(self) -> Line:
@@ -302,11 +303,14 @@ def _axis(now: float, width: int) -> Line:
     bucket_s = STRIP_S / width
     end = math.ceil(now / bucket_s) * bucket_s
     cells = [" "] * width
-    hour = datetime.fromtimestamp(end).astimezone().replace(minute=0, second=0, microsecond=0)
+    last = local_moment(end)
+    if last is None:
+        return EMPTY
+    hour = last.replace(minute=0, second=0, microsecond=0)
     for back in range(25):
         moment = hour.timestamp() - back * 3600
-        label = f"{datetime.fromtimestamp(moment).astimezone():%H}"
-        if int(label) % 3:
+        label = moment_text(moment, "%H")
+        if not label.isdigit() or int(label) % 3:
             continue
         at = width - 1 - int((end - moment) // bucket_s)
         if at >= 0 and at + 2 <= width and all(cell == " " for cell in cells[max(0, at - 1) : at + 3]):
@@ -315,7 +319,7 @@ def _axis(now: float, width: int) -> Line:
 
 
 def _time(at: float | None) -> str:
-    return "--:--" if at is None else f"{datetime.fromtimestamp(at).astimezone():%H:%M}"
+    return moment_text(at, "%H:%M", unknown="--:--")
 
 
 def _key(head: TickHead) -> str:

@@ -11,8 +11,8 @@ from textual.screen import Screen
 from timmy_tui.widgets.line import EMPTY, Line, line, width_of
 from timmy_tui.widgets.lines_view import LinesView
 
-ALWAYS = 2
-"""The last keys, quit and help, stay when the width runs out."""
+ALWAYS = 3
+"""The last keys, tick, quit and help, stay when the width runs out."""
 
 
 class KeyLine(LinesView):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 from textual import events
@@ -13,12 +12,15 @@ from textual.reactive import reactive
 
 from timmy_tui.glyphs import UNICODE, Glyphs
 from timmy_tui.services.reading import Reading
-from timmy_tui.text import span_text
+from timmy_tui.text import moment_text, span_text
 from timmy_tui.widgets.line import EMPTY, Line, Span, crop, fit, fitting, line, width_of, wrap
 from timmy_tui.widgets.lines_view import LinesView
 
 CALM_S = 10.0
 """A pane without a countdown is drawn anew this often while nothing else changes."""
+
+ContentsOf = Callable[[int], Sequence[Line]]
+"""Gives the lines of the entry at an index, laid out once per drawing."""
 
 
 class View(Struct, frozen=True):
@@ -147,12 +149,9 @@ class Pane(LinesView, can_focus=True):
         self._top = 0
         self.redraw()
 
-    def on_focus(self) -> None:
-        """The cursor shows only while the pane has the focus."""
-        self.redraw()
-
-    def on_blur(self) -> None:
-        """See :meth:`on_focus`."""
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """The cursor shows only while the pane has the focus; when ``on_focus`` is called, it has not yet."""
+        super().watch_has_focus(has_focus)
         self.redraw()
 
     def _title(self) -> Line:
@@ -186,26 +185,35 @@ class Pane(LinesView, can_focus=True):
             self._hidden_below = len(keys)
             return []
         cursor = self._cursor_index(keys)
-        self._top = min(self._top, max(0, len(keys) - 1), cursor)
-        while True:
-            drawn, shown = self._window(keys, cursor, width, rows, first_row)
-            if cursor < self._top + shown or shown == 0:
-                break
-            self._top += 1
-        if self._top and shown and self._top + shown == len(keys) and len(drawn) < rows:
-            self._top = max(0, self._top - (rows - len(drawn)))
-            drawn, shown = self._window(keys, cursor, width, rows, first_row)
+        known: dict[int, Sequence[Line]] = {}
+
+        def contents(index: int) -> Sequence[Line]:
+            if index not in known:
+                known[index] = self.entry(keys[index], width)
+            return known[index]
+
+        # Whatever lies above the cursor, a window that ends with it starts at most this many entries before it.
+        self._top = min(self._top, cursor)
+        if cursor - self._top >= rows:
+            self._top = _first_above(contents, cursor, rows)
+        drawn, shown = self._window(keys, contents, cursor, width, rows, first_row)
+        if cursor >= self._top + shown:
+            self._top = _first_above(contents, cursor, rows)
+            drawn, shown = self._window(keys, contents, cursor, width, rows, first_row)
+        if self._top and self._top + shown == len(keys) and len(drawn) < rows:
+            self._top = min(self._top, _first_above(contents, len(keys) - 1, rows))
+            drawn, shown = self._window(keys, contents, cursor, width, rows, first_row)
         self._hidden_below = len(keys) - self._top - shown
         return drawn
 
     def _window(
-        self, keys: Sequence[str], cursor: int, width: int, rows: int, first_row: int
+        self, keys: Sequence[str], contents_of: ContentsOf, cursor: int, width: int, rows: int, first_row: int
     ) -> tuple[list[Line], int]:
         drawn: list[Line] = []
         self._rows_at.clear()
         shown = 0
         for index in range(self._top, len(keys)):
-            contents = self.entry(keys[index], width)
+            contents = contents_of(index)
             if len(drawn) + len(contents) > rows and (drawn or index != cursor):
                 break
             for content in contents[: rows - len(drawn)]:
@@ -286,6 +294,17 @@ class Pane(LinesView, can_focus=True):
         return keys[self._cursor_index(keys)] if keys else None
 
 
+def _first_above(contents_of: ContentsOf, last: int, rows: int) -> int:
+    """The first of the entries that, with all up to ``last``, fit into ``rows``; ``last`` itself where it is taller."""
+    used, first = len(contents_of(last)), last
+    while first > 0:
+        used += max(1, len(contents_of(first - 1)))
+        if used > rows:
+            break
+        first -= 1
+    return first
+
+
 def border(width: int, start: str, end: str, bar: str, left: Line, right_end: Line, role: str = "frame") -> Line:
     """A frame's top or bottom edge, ``left`` and ``right_end`` set into it; the right one gives way first."""
     left_part: Line = (Span(" "), *left, Span(" ")) if left else EMPTY
@@ -346,4 +365,4 @@ def trouble(reading: Reading[object], now: float, width: int, *, absent: str = "
 
 def clock_of(at: float) -> str:
     """The local time of day of a Unix time."""
-    return f"{datetime.fromtimestamp(at).astimezone():%H:%M:%S}"
+    return moment_text(at, "%H:%M:%S")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from rich.style import Style
 from rich.text import Text
 from textual.content import Content
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
 from timmy_tui.glyphs import UNICODE, Glyphs
-from timmy_tui.services.ticks.changes import before_value
+from timmy_tui.services.ticks.changes import child_of
 from timmy_tui.text import Json
 
 Path = tuple[str, ...]
@@ -29,35 +32,71 @@ class PerceptionTree(Tree[Path]):
     def show(self, perception: Json, previous: Json, changed: frozenset[Path]) -> None:
         """Show ``perception``; ``changed`` are the leaf paths that differ from ``previous``."""
         self.clear()
-        self._grow(self.root, perception, previous, changed, ())
+        growth = _Growth(
+            touched={place[:length] for place in changed for length in range(1, len(place) + 1)},
+            gone=_gone(perception, changed),
+            arrow=self._glyphs.arrow,
+            mark=f"{self._glyphs.changed} ",
+            key_style=self.get_component_rich_style("perception--key", partial=True),
+            changed_style=self.get_component_rich_style("perception--changed", partial=True),
+        )
+        growth.grow(self.root, perception, previous, ())
         if not self.root.children:
             self.root.add_leaf(Text("(nothing was perceived)"))
         self.root.expand()
 
-    def _grow(self, node: TreeNode[Path], value: Json, previous: Json, changed: frozenset[Path], path: Path) -> None:
+
+class _Growth(NamedTuple):
+    """What all nodes of one tree are made with; asked of once, however many nodes and changes there are."""
+
+    touched: set[Path]
+    """Every changed path, and every branch above one."""
+    gone: dict[Path, list[str]]
+    """Per branch the keys that it has no more."""
+    arrow: str
+    mark: str
+    key_style: Style
+    changed_style: Style
+
+    def grow(self, node: TreeNode[Path], value: Json, previous: Json, path: Path) -> None:
         for key, item in _children(value):
             here = (*path, key)
-            touched = any(place[: len(here)] == here for place in changed)
+            touched = here in self.touched
+            before = child_of(previous, key)
             if _is_branch(item):
-                label = self._label(key, _summary(item), touched)
-                branch = node.add(label, data=here, expand=touched or not path)
-                self._grow(branch, item, previous, changed, here)
+                branch = node.add(self.label(key, _summary(item), touched), data=here, expand=touched or not path)
+                self.grow(branch, item, before, here)
                 continue
             text = _shown(item)
             if touched:
-                text = f"{_shown(before_value(previous, here))} {self._glyphs.arrow} {text}"
-            node.add_leaf(self._label(key, text, touched), data=here)
-        for place in sorted(changed):
-            # What is gone has no leaf of its own any more.
-            if place[:-1] == path and place[-1] not in dict(_children(value)):
-                old = _shown(before_value(previous, place))
-                node.add_leaf(self._label(place[-1], f"{old} {self._glyphs.arrow} gone", True), data=place)
+                text = f"{_shown(before)} {self.arrow} {text}"
+            node.add_leaf(self.label(key, text, touched), data=here)
+        for key in self.gone.get(path, ()):
+            old = _shown(child_of(previous, key))
+            node.add_leaf(self.label(key, f"{old} {self.arrow} gone", True), data=(*path, key))
 
-    def _label(self, key: str, text: str, changed: bool) -> Text:
-        mark = f"{self._glyphs.changed} " if changed else ""
-        style = self.get_component_rich_style("perception--changed", partial=True) if changed else ""
-        key_style = self.get_component_rich_style("perception--key", partial=True)
-        return Text.assemble((mark, style), (key, key_style), "  ", (text, style))
+    def label(self, key: str, text: str, changed: bool) -> Text:
+        style = self.changed_style if changed else ""
+        return Text.assemble((self.mark if changed else "", style), (key, self.key_style), "  ", (text, style))
+
+
+def _gone(perception: Json, changed: frozenset[Path]) -> dict[Path, list[str]]:
+    """Per branch of ``perception`` the keys that it lost: what is gone has no leaf of its own any more."""
+    lost: dict[Path, set[str]] = {}
+    for place in changed:
+        value = perception
+        for depth, key in enumerate(place):
+            if not _has(value, key):
+                lost.setdefault(place[:depth], set()).add(key)
+                break
+            value = child_of(value, key)
+    return {path: sorted(keys) for path, keys in lost.items()}
+
+
+def _has(value: Json, key: str) -> bool:
+    if isinstance(value, list):
+        return key.isdecimal() and int(key) < len(value)
+    return isinstance(value, dict) and key in value
 
 
 def _children(value: Json) -> list[tuple[str, Json]]:

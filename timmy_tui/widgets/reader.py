@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from textual import events
 from textual.binding import Binding
@@ -13,8 +15,42 @@ from timmy_tui.widgets.line import EMPTY, Line, Span, fit, line, plain, wrap
 from timmy_tui.widgets.lines_view import LinesView
 from timmy_tui.widgets.pane import border
 
+NARROWEST = 4
+"""Cells within the frame; in fewer nothing is drawn."""
+
 Document = Callable[[int], Sequence[Line]]
 """Gives the lines of a text for a width in cells."""
+
+
+class LaidOut(NamedTuple):
+    """The rows of a text in one width, and what is looked at to find something in them."""
+
+    lines: Sequence[Line]
+    folded: Sequence[str]
+    """Each row's text, case folded."""
+
+
+Layout = Callable[[int], LaidOut]
+"""Lays a long text out for a width in cells; called in a thread."""
+
+
+def laid_out(lines: Sequence[Line]) -> LaidOut:
+    """The lines with their folded texts."""
+    return LaidOut(lines, [plain(content).casefold() for content in lines])
+
+
+class KeptLines:
+    """A part of a text that is laid out again only when what it shows, or the width, has changed."""
+
+    def __init__(self) -> None:
+        self._of: tuple[object, int] | None = None
+        self._lines: Sequence[Line] = ()
+
+    def lines(self, shown: object, width: int, lay_out: Document) -> Sequence[Line]:
+        """The lines of ``lay_out`` for ``width``; ``shown`` is compared with what it was the last time."""
+        if self._of != (shown, width):
+            self._of, self._lines = (shown, width), lay_out(width)
+        return self._lines
 
 
 class Reader(LinesView, can_focus=True):
@@ -41,15 +77,38 @@ class Reader(LinesView, can_focus=True):
         self.find_text = ""
         self.marks_focus = False
         self._document: Document = lambda width: ()
-        self._laid_out: tuple[int, Sequence[Line]] = (-1, ())
+        self._layout: Layout | None = None
+        """What lays a long text out, instead of the document."""
+        self._laid_out_for = -1
+        """The width of what follows."""
+        self._rows: Sequence[Line] = ()
+        self._folded: Sequence[str] | None = None
+        self._laying_out = False
+        self._find_when_laid_out = False
         self._top = 0
         self._at_end = False
         self._follow = False
 
     def read(self, document: Document, *, status: Line = EMPTY, follow: bool = False, keep_place: bool = False) -> None:
         """Show ``document``; ``follow`` stays at the end while it grows, ``keep_place`` stays at the same row."""
-        self._document, self.status, self._follow = document, status, follow
-        self._laid_out = (-1, ())
+        self._document, self._layout = document, None
+        self._laid_out_for, self._rows, self._folded = -1, (), None
+        self._place(status, follow, keep_place)
+
+    async def read_aside(
+        self, layout: Layout, *, status: Line = EMPTY, follow: bool = False, keep_place: bool = False
+    ) -> None:
+        """As :meth:`read`, for a long text: it is laid out in a thread, and what was there stays until it is done."""
+        width = self._inner_width
+        laid = LaidOut((), ())
+        if width >= NARROWEST:  # else it is laid out when there is room
+            laid = await asyncio.to_thread(layout, width)
+        self._layout = layout
+        self._laid_out_for, self._rows, self._folded = width, laid.lines, laid.folded
+        self._place(status, follow, keep_place)
+
+    def _place(self, status: Line, follow: bool, keep_place: bool) -> None:
+        self.status, self._follow = status, follow
         if not keep_place:
             self._top = 0
         if follow and (self._at_end or not keep_place):
@@ -59,7 +118,7 @@ class Reader(LinesView, can_focus=True):
     def redraw(self) -> None:
         """Draw the rows in view."""
         width, height = self.size.width, self.size.height
-        if width < 8 or height < 3:
+        if width - 4 < NARROWEST or height < 3:
             self.show(())
             return
         inner, rows = width - 4, height - 2
@@ -84,24 +143,24 @@ class Reader(LinesView, can_focus=True):
         lines.append(border(width, frame[5], frame[4], frame[1], found, place, role))
         self.show(lines)
 
-    def on_focus(self) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:
         """The frame shows the focus where there is another widget to have it."""
-        self.redraw()
-
-    def on_blur(self) -> None:
-        """See :meth:`on_focus`."""
+        super().watch_has_focus(has_focus)
         self.redraw()
 
     def find(self, text: str) -> None:
         """Mark ``text`` everywhere and go to the next place from here."""
         self.find_text = text
-        if text and not self._matches_row(self._top):
+        wanted, folded = text.casefold(), self._searched()
+        self._find_when_laid_out = bool(text) and self._layout is not None and not self._is_laid_out
+        if text and not (self._top < len(folded) and wanted in folded[self._top]):
             self.action_find_next(1)
-        self.redraw()
+        else:
+            self.redraw()
 
     def go_to(self, heading_text: str) -> None:
         """Put the first line that starts with ``heading_text`` on top."""
-        content = self._content(max(1, self.size.width - 4))
+        content = self._content(max(1, self._inner_width))
         for index, text in enumerate(content):
             if plain(text).startswith(heading_text):
                 self._top = index
@@ -110,25 +169,60 @@ class Reader(LinesView, can_focus=True):
 
     def action_find_next(self, step: int) -> None:
         """Go to the next (1) or previous (-1) line that holds the text."""
-        content = self._content(max(1, self.size.width - 4))
-        if not self.find_text or not content:
+        wanted, folded = self.find_text.casefold(), self._searched()
+        if not wanted or not folded:
             return
-        rows = len(content)
+        rows = len(folded)
         for distance in range(1, rows + 1):
             index = (self._top + step * distance) % rows
-            if self._matches_row(index):
+            if wanted in folded[index]:
                 self._top = index
                 break
         self.redraw()
 
-    def _matches_row(self, index: int) -> bool:
-        content = self._content(max(1, self.size.width - 4))
-        return index < len(content) and self.find_text.casefold() in plain(content[index]).casefold()
+    def _searched(self) -> Sequence[str]:
+        """The rows' folded texts, made for the first letter and kept for the next ones."""
+        rows = self._content(max(1, self._inner_width))
+        if self._folded is None:
+            self._folded = laid_out(rows).folded
+        return self._folded
+
+    @property
+    def _inner_width(self) -> int:
+        return self.size.width - 4
+
+    @property
+    def _is_laid_out(self) -> bool:
+        return self._laid_out_for == self._inner_width
 
     def _content(self, width: int) -> Sequence[Line]:
-        if self._laid_out[0] != width:
-            self._laid_out = (width, self._document(width))
-        return self._laid_out[1]
+        if self._laid_out_for != width:
+            if self._layout is None:
+                self._laid_out_for, self._rows, self._folded = width, self._document(width), None
+            elif not self._laying_out and width >= NARROWEST:
+                self._laying_out = True
+                self.screen.run_worker(
+                    self._lay_out_anew(), group="layout", exit_on_error=False, description="lay a text out"
+                )
+        return self._rows
+
+    async def _lay_out_anew(self) -> None:
+        """The size has changed: what is there stays, cropped, until the text is laid out for the new one."""
+        try:
+            while (layout := self._layout) is not None:
+                width = self._inner_width
+                if width < NARROWEST or self._is_laid_out:
+                    break
+                laid = await asyncio.to_thread(layout, width)
+                if layout is self._layout:
+                    self._laid_out_for, self._rows, self._folded = width, laid.lines, laid.folded
+                    if self._follow and self._at_end:
+                        self._top = 10**9
+        finally:
+            self._laying_out = False
+        if self._find_when_laid_out and self._is_laid_out:
+            self.find(self.find_text)
+        self.redraw()
 
     def action_scroll_by(self, rows: int) -> None:
         """Scroll by ``rows``."""

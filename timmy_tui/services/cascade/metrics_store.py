@@ -109,6 +109,32 @@ class MetricsStore:
             _store(connection, permit.provider, state, after, now)
             return after
 
+    def healed(self, permit: Permit) -> CircuitState:
+        """Close the circuit of a provider that answers its free endpoint again; no request is counted."""
+        with transaction(self._path) as connection:
+            now = self._clock()
+            state = self._state(_row(connection, permit.provider))
+            after = circuit.succeeded(state, permit)
+            _store(connection, permit.provider, state, after, now)
+            return after
+
+    def last_problem(self, provider: str) -> str | None:
+        """Why the provider's last failed call failed, as the event log has it; None when it does not tell."""
+        with reading(self._path) as connection:
+            if connection is None or "event_type" not in columns_of(connection, "event_log"):
+                return None
+            found = connection.execute(
+                "SELECT data FROM event_log WHERE event_type = 'provider.failed' AND source = ?"
+                " ORDER BY id DESC LIMIT 1",
+                (provider,),
+            ).fetchone()
+        try:
+            told = msgspec.json.decode(found[0], type=dict[str, object]) if found else {}
+        except (msgspec.MsgspecError, RecursionError, TypeError):
+            return None
+        problem = told.get("problem")
+        return problem if isinstance(problem, str) else None
+
     def circuit_of(self, provider: str) -> CircuitState:
         """The provider's circuit as it is stored; closed for one that has no row."""
         with reading(self._path) as connection:

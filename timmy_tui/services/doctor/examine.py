@@ -12,7 +12,6 @@ from timmy_tui.config import ConfigError, Settings, load_cascade
 from timmy_tui.glyphs import Glyphs
 from timmy_tui.services.cascade.providers.hermes_foresee import foresee
 from timmy_tui.services.doctor.findings import Finding, FindingState, finding, healthy
-from timmy_tui.services.doctor.hermes_config import HermesConfigError, context_findings, read_hermes_model
 from timmy_tui.services.doctor.machine import (
     extra_findings,
     file_findings,
@@ -21,7 +20,9 @@ from timmy_tui.services.doctor.machine import (
     terminal_size,
 )
 from timmy_tui.services.doctor.stack import stack_findings
+from timmy_tui.services.hermes.config import HermesConfigError, read_hermes_model
 from timmy_tui.services.hermes.connection import HermesError
+from timmy_tui.services.hermes.context import check_context
 from timmy_tui.services.hermes.profiles import find_place
 from timmy_tui.services.providers.hermes_binary import HermesBinary, find_hermes
 from timmy_tui.services.snapshot import Snapshot
@@ -91,7 +92,8 @@ def _hermes_model(path: Path, snapshot: Snapshot) -> Iterator[Finding]:
     told = " from ".join(filter(None, (model.name or "no model chosen", model.provider)))
     yield finding("hermes config", "ok" if model.name else "note", f"{path}: {told}")
     readings = tuple(server.reading.value for server in snapshot.ollama if server.reading.value is not None)
-    yield from context_findings(model, path, readings)
+    checked = check_context(model, path, readings)
+    yield finding("hermes context", _CONTEXT_STATES[checked.state], checked.text, checked.mend)
 
 
 def _hermes_call(settings: Settings, env: Mapping[str, str], binary: HermesBinary | None) -> Iterator[Finding]:
@@ -109,6 +111,7 @@ def _hermes_call(settings: Settings, env: Mapping[str, str], binary: HermesBinar
             yield finding("hermes call", state, foreseen.text, foreseen.mend)
 
 
+_CONTEXT_STATES: dict[str, FindingState] = {"ok": "ok", "refused": "broken", "unknown": "note"}
 _STYLES: dict[FindingState, str] = {"ok": "ok", "missing": "quiet", "broken": "critical", "note": "quiet"}
 
 

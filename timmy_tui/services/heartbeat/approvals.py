@@ -18,12 +18,12 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
 from timmy_tui.config import ActionConfig
-from timmy_tui.services.appending import AppendError, make_private_folder, refused, write_lock
+from timmy_tui.services.appending import AppendError, make_private_folder, write_lock
 from timmy_tui.services.database import DatabaseError, columns_of, reading, transaction
 from timmy_tui.services.events import append_event
 from timmy_tui.services.heartbeat.approval_records import (
@@ -175,7 +175,7 @@ class Approvals:
         fails or takes too long is an outcome (``failed``).
         """
         approval = await asyncio.to_thread(self.get, id)
-        with self._runner_lock(approval.id):
+        with await self._held(approval.id):
             await asyncio.to_thread(self._start, approval.id)
             action = actions.get(approval.action)
             result = CommandResult(None, "", f"{approval.action} is no longer in the configuration's actions")
@@ -226,22 +226,32 @@ class Approvals:
             )
             approval = self._get(connection, id)
             self._event(connection, f"action_{state}", approval)
-            return approval
+        with suppress(OSError):  # the outcome is recorded; an empty file is no reason to deny it
+            self._lock_path(id).unlink(missing_ok=True)
+        return approval
 
-    @contextmanager
-    def _runner_lock(self, id: str) -> Iterator[None]:
-        """Held from before the state is ``running`` until after it no longer is."""
-        path = self._lock_path(id)
+    async def _held(self, id: str) -> ExitStack:
+        """:meth:`_runner_lock`, taken in a thread: it waits for the disk and for other processes."""
+        taking = asyncio.ensure_future(asyncio.to_thread(self._runner_lock, id))
         try:
-            with write_lock(path, wait_s=LOCK_WAIT_S):
-                yield
-                path.unlink(missing_ok=True)
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            taking.add_done_callback(_let_go)
+            raise
+
+    def _runner_lock(self, id: str) -> ExitStack:
+        """Held from before the state is ``running`` until after it no longer is; to be closed, which waits for nothing.
+
+        Raises :class:`ApprovalError`.
+        """
+        lock = ExitStack()
+        try:
+            lock.enter_context(write_lock(self._lock_path(id), wait_s=LOCK_WAIT_S))
         except AppendError:
             raise ApprovalError(
                 f"{id[:8]} is being run by another process", "Look at its outcome in a moment"
             ) from None
-        except OSError as error:
-            raise ApprovalError(refused(path, error).message) from None
+        return lock
 
     def _runner_lives(self, id: str) -> bool:
         path = self._lock_path(id)
@@ -297,6 +307,12 @@ class Approvals:
             data={name: value for name, value in facts.items() if value is not None},
             now=self._clock(),
         )
+
+
+def _let_go(taking: asyncio.Future[ExitStack]) -> None:
+    """Free a lock whose taker no longer wants it."""
+    if taking.exception() is None:
+        taking.result().close()
 
 
 def _step(

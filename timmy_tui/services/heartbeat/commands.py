@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from timmy_tui.services.process_group import signal_group
 from timmy_tui.text import clean, clean_error, masked
 
 OUTPUT_LIMIT_BYTES = 64 * 1024
@@ -102,7 +103,7 @@ async def run_command(
         else:
             await _end_group(transport.get_pid(), watch)
     except asyncio.CancelledError:
-        _signal_group(transport.get_pid(), signal.SIGKILL)
+        signal_group(transport.get_pid(), signal.SIGKILL)
         raise
     finally:
         transport.close()
@@ -124,15 +125,7 @@ def _failure(code: int | None, output: str) -> str | None:
 
 
 async def _end_group(pid: int, watch: _Watch) -> None:
-    _signal_group(pid, signal.SIGTERM)
+    signal_group(pid, signal.SIGTERM)
     await asyncio.wait((watch.exited,), timeout=TERM_GRACE_S)
-    _signal_group(pid, signal.SIGKILL)  # whatever of the group is left
+    signal_group(pid, signal.SIGKILL)  # whatever of the group is left
     await asyncio.wait((watch.exited,), timeout=TERM_GRACE_S)
-
-
-def _signal_group(pid: int, number: signal.Signals) -> None:
-    """Signal the group that the command leads; a group that is gone needs none."""
-    try:
-        os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass

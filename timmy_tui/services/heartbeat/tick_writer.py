@@ -34,6 +34,12 @@ LOCK_NAME = "ticks.lock"
 REMEMBERED_S = 2 * 3600
 """An id given out is remembered so long: the hour that comes twice in autumn, and a log rotated meanwhile."""
 
+SEARCHED_BYTES = 2 * MAX_LINE_BYTES
+"""How much of a day's log is looked through for an id: its last lines, hours of them where they are of usual length.
+
+This is the second net: what was given out in the last hours is remembered, see :data:`REMEMBERED_S`.
+"""
+
 LINE_LIMIT_BYTES = MAX_LINE_BYTES - 4_096
 """A longer line is one that no reader takes in."""
 
@@ -175,9 +181,11 @@ class TickWriter:
         return second if number == 1 else f"{second}_{number}"
 
     def _ids_of(self, second: str) -> set[str]:
-        """The ids of one second that the day's log holds."""
+        """The ids of one second that the end of the day's log holds: ids are given out in the order of time."""
         try:
-            content = self._day_path(second).read_bytes()
+            with self._day_path(second).open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - SEARCHED_BYTES))
+                content = file.read(SEARCHED_BYTES)
         except FileNotFoundError:
             return set()
         except OSError as error:

@@ -9,13 +9,11 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+from timmy_tui.services.moments import unix_seconds
 from timmy_tui.text import BLOCK_LIMIT, LINE_LIMIT, clean
 
 Cell = None | int | float | str | bytes
 Row = tuple[Cell, ...]
-
-LATEST_S = 1e11
-"""Unix seconds beyond this (the year 5138) are some other unit."""
 
 
 def raw_text(cell: Cell) -> str:
@@ -52,9 +50,7 @@ def count(cell: Cell) -> int:
 
 def seconds(cell: Cell) -> float | None:
     """Unix seconds; None for what can't be a time."""
-    if isinstance(cell, int | float) and 0 <= cell < LATEST_S:
-        return float(cell)
-    return None
+    return unix_seconds(cell) if isinstance(cell, int | float) else None
 
 
 def dollars(cell: Cell) -> float | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from timmy_tui.services.hermes.connection import HermesError
 from timmy_tui.services.hermes.records import SessionSummary, Tokens
+from timmy_tui.services.moments import unix_seconds
 from timmy_tui.text import clean, clean_error
 
 ROUTING_PATH = Path("sessions", "sessions.json")
@@ -79,6 +80,6 @@ def _local_time(value: object) -> float | None:
     if not isinstance(value, str):
         return None
     try:
-        return datetime.fromisoformat(value).timestamp()
+        return unix_seconds(datetime.fromisoformat(value).timestamp())
     except (ValueError, OverflowError, OSError):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import time
 from collections import Counter
@@ -29,6 +30,9 @@ from timmy_tui.text import clean
 __all__ = ["HermesError", "HermesStore"]
 
 DATABASE_NAME = "state.db"
+STOP_CHECK_STEPS = 50_000
+"""Steps of SQLite's machine, about a millisecond, between two looks at whether a search is still wanted."""
+
 SETTLED_S = 0.1
 COARSE_SETTLED_S = 2.5
 """A file changed within this time may change again without a new time stamp: a file system's clock ticks
@@ -146,9 +150,24 @@ class HermesStore:
         id = session_id.encode("utf-8", "replace").decode()
         return self._present().ask(lambda connection: read_transcript(connection, id, limit))
 
-    def search(self, text: str, limit: int = 50) -> tuple[SearchHit, ...]:
-        """At most ``limit`` messages that hold every word of ``text``, from all sessions, best first."""
-        return self._present().ask(lambda connection: find_messages(connection, text, max(0, limit)))
+    def search(
+        self, text: str, limit: int = 50, *, should_stop: Callable[[], bool] = lambda: False
+    ) -> tuple[SearchHit, ...]:
+        """At most ``limit`` messages that hold every word of ``text``, from all sessions, best first.
+
+        ``should_stop`` is asked while SQLite works; a search that it ends has found nothing.
+        """
+
+        def find(connection: sqlite3.Connection) -> tuple[SearchHit, ...]:
+            connection.set_progress_handler(should_stop, STOP_CHECK_STEPS)
+            try:
+                return find_messages(connection, text, max(0, limit))
+            except sqlite3.OperationalError:
+                if should_stop():
+                    return ()
+                raise
+
+        return () if should_stop() else self._present().ask(find)
 
     def _present(self) -> StoreFile:
         place = find_place(self.home, self.profile)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from timmy_tui.services.locality import is_loopback_host, is_private_host, url_host
+from timmy_tui.services.locality import is_private_host, url_host
 from timmy_tui.services.ollama.errors import OllamaError
 from timmy_tui.text import clean_error
 
@@ -49,11 +49,6 @@ def connectable_url(text: str) -> str:
     if not _PATH.fullmatch(path):
         raise _no_address(address, "its path holds characters that no address has")
     return f"{scheme}://{_dialled(host, address)}:{port}{'/' + path if path else ''}"
-
-
-def is_loopback(url: str) -> bool:
-    """The server is on this machine."""
-    return is_loopback_host(url_host(url) or "")
 
 
 def is_private(url: str) -> bool:

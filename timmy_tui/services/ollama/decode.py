@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
+from timmy_tui.services.moments import unix_seconds
 from timmy_tui.services.ollama.records import InstalledModel, LoadedModel, ModelDetails
 from timmy_tui.services.ollama.rules import FOREVER_S
 from timmy_tui.text import BLOCK_LIMIT, Json, clean, clean_tree
@@ -79,7 +80,13 @@ def document(body: bytes) -> Entry:
 
 
 def unix_time(text: object) -> float | None:
-    """Go's RFC 3339 as Unix seconds; None for a missing, malformed or year-1 time, or one without a zone.
+    """Go's RFC 3339 as Unix seconds; None for what :func:`unix_seconds` refuses, or without a zone."""
+    seconds = _seconds(text)
+    return None if seconds is None else unix_seconds(seconds)
+
+
+def _seconds(text: object) -> float | None:
+    """As :func:`unix_time`, but for any year after 1: an expiry in the year 9999 says "never".
 
     The difference to the epoch is taken without converting: ``astimezone`` overflows on year 1 in the west.
     """
@@ -143,7 +150,7 @@ def _installed(name: str, entry: Entry) -> InstalledModel:
 
 def _loaded(name: str, entry: Entry, now: float) -> LoadedModel:
     details = _details(entry)
-    expires_at = unix_time(entry.get("expires_at"))
+    expires_at = _seconds(entry.get("expires_at"))
     if expires_at is not None and expires_at - now > FOREVER_S:
         expires_at = math.inf
     return LoadedModel(

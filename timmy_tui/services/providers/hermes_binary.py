@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from timmy_tui.services.process_group import ended_within
 from timmy_tui.text import clean, clean_error
 
 VERSION_DEADLINE_S = 10.0
@@ -161,7 +161,7 @@ def _told_version(path: str, _modified_ns: int, env: tuple[tuple[str, str], ...]
                     env={**dict(env), "HERMES_HOME": str(Path(folder, "home"))},
                     start_new_session=True,
                 )
-            code = _ended(process)
+            code = ended_within(process, VERSION_DEADLINE_S)
             text = output.read_bytes()[:LAUNCHER_MAX_BYTES].decode(errors="replace")
         except OSError as error:
             return None, f"{clean(path)} can't be run: {clean_error(error.strerror or error)}"
@@ -172,13 +172,3 @@ def _told_version(path: str, _modified_ns: int, env: tuple[tuple[str, str], ...]
         return None, f"hermes --version failed: {clean_error(last, limit=160)}"
     match = _TOLD_VERSION.search(text)
     return (clean(match["version"], limit=40), None) if match else (None, None)
-
-
-def _ended(process: subprocess.Popen[bytes]) -> int | None:
-    """The exit code; None when the process and its children had to be killed at the deadline."""
-    try:
-        return process.wait(VERSION_DEADLINE_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        return None

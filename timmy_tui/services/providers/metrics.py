@@ -19,6 +19,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
+from timmy_tui.services.moments import LATEST_S, unix_seconds
 from timmy_tui.services.providers.errors import ProvidersError
 from timmy_tui.services.providers.records import Circuit
 from timmy_tui.text import clean, clean_error
@@ -254,19 +255,17 @@ def _count(value: object) -> int:
 
 
 def _moment(value: object) -> float | None:
-    """Unix seconds of an epoch (in s or ms) or an ISO time; without a zone it is UTC, as SQLite writes it."""
+    """Unix seconds of an epoch (in s or ms) or an ISO time, without a zone UTC, as SQLite writes it; 0 is none."""
     number = _number(value)
     if number is not None:
-        number = number / 1000 if number > 1e11 else number
-        return number if 0 < number < 1e11 else None
+        return unix_seconds(number / 1000 if number > LATEST_S else number) or None
     if not isinstance(value, str):
         return None
     try:
         moment = datetime.fromisoformat(value.strip())
-        number = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return unix_seconds((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()) or None
     except (ValueError, OverflowError):
         return None
-    return number if number > 0 else None
 
 
 def _buckets(value: object) -> tuple[int, ...]:

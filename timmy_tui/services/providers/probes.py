@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 import zlib
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from timmy_tui.services.locality import host_place
 from timmy_tui.services.providers.found import Target
 from timmy_tui.services.providers.hermes_binary import find_hermes
 from timmy_tui.services.providers.probe_errors import connection_text, status_text
+from timmy_tui.services.version_path import has_version
 from timmy_tui.text import clean
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 BODY_MAX_BYTES = 4_000_000
 ANTHROPIC_VERSION = "2023-06-01"
 
-_VERSION_SEGMENT = re.compile(r"/v\d+[a-z0-9]*$")
 _MISSING = 404
 
 
@@ -144,7 +143,7 @@ def _endpoints(kind: str, url: str) -> tuple[str, ...]:
     """The free endpoints to try in turn; the next one only where there is nothing at the one before."""
     if kind == "ollama":
         return (f"{url}/api/version",)
-    if _VERSION_SEGMENT.search(url):
+    if has_version(url):
         return (f"{url}/models",)
     return (f"{url}/v1/models", f"{url}/models") if kind == "openai" else (f"{url}/v1/models",)
 

@@ -134,8 +134,9 @@ def _heartbeat(snapshot: Snapshot, now: float, glyphs: Glyphs) -> Iterator[list[
     if value is None:
         yield [_label("Heartbeat"), *_silence(reading, now, glyphs)]
         return
-    late = value.overdue(now)
-    rhythm: Span = (f"{glyphs.warning} overdue", "warning") if late else (f"{glyphs.ok} on time", "ok")
+    rhythm: Span = (f"{glyphs.ok} on time", "ok")
+    if value.late(now):
+        rhythm = (f"{glyphs.warning} {'overdue' if value.overdue(now) else 'late'}", "warning")
     if not snapshot.heartbeat_enabled:
         rhythm = (f"{glyphs.off} off", "quiet")
     elif value.last is None:

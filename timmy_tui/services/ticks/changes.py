@@ -22,11 +22,17 @@ def before_value(before: Json, path: Path) -> Json:
     """The value that stood at ``path``; None when nothing did."""
     value = before
     for step in path:
-        branch = _branch(value)
-        if step not in branch:
-            return None
-        value = branch[step]
+        value = child_of(value, step)
     return value
+
+
+def child_of(value: Json, step: str) -> Json:
+    """The value one ``step`` down from ``value``; None when nothing stands there."""
+    if isinstance(value, dict):
+        return value.get(step)
+    if isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+        return value[int(step)]
+    return None
 
 
 def _branch(value: Json) -> dict[str, Json]:

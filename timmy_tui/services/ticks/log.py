@@ -37,7 +37,10 @@ SEVERITIES: tuple[Severity, ...] = ("ok", "warning", "critical", "fallback", "un
 
 
 class HeartbeatStore:
-    """Reads ``directory``; one caller at a time, in a thread.
+    """Reads ``directory``, in a thread: one caller at a time for :meth:`read` and :meth:`close`.
+
+    :meth:`load` and :meth:`load_exchange` may be called from other threads meanwhile: all that they share with
+    :meth:`read` is the last reading, which never changes.
 
     ``zone`` is the zone of the local date and of times that name none; None = this machine's. ``clock`` is
     Unix seconds, ``monotonic`` decides when a rotated file is let go.
@@ -100,7 +103,9 @@ class HeartbeatStore:
 
     def load(self, place: TickPlace) -> Tick:
         """Read one tick again. Raises :class:`TickLogError` when it no longer stands there."""
-        known = next((head for head in self._recent if head.place == place), None)
+        reading = self._reading
+        heads = () if reading is None else reading.recent
+        known = next((head for head in heads if head.place == place), None)
         line = read_line(place.path, place.offset, place.length)
         tick = None if line is None else parse_tick(line, place, self._zone)
         if not isinstance(tick, Tick) or (known is not None and tick.head != known):

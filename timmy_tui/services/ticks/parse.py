@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from timmy_tui import text
+from timmy_tui.services.moments import unix_seconds
 from timmy_tui.services.ticks.records import Attempt, Decision, Label, Severity, Tick, TickHead, TickPlace
 
 ITEMS_LIMIT = 100
@@ -169,11 +170,12 @@ def label_of(facts: HeadFacts) -> Label | None:
 
 def at_of(facts: HeadFacts, zone: tzinfo | None) -> float | None:
     """Unix seconds: the ISO ``timestamp`` (local without a zone), else the time that the id spells."""
-    if isinstance(facts.timestamp, str):
-        try:
-            return _unix(datetime.fromisoformat(facts.timestamp), zone)
-        except (ValueError, OverflowError, OSError):
-            pass
+    try:
+        at = _unix(datetime.fromisoformat(facts.timestamp), zone) if isinstance(facts.timestamp, str) else None
+    except (ValueError, OverflowError, OSError):
+        at = None
+    if at is not None:
+        return at
     try:
         return _unix(datetime.strptime(str(facts.tick_id)[:15], "%Y%m%d_%H%M%S"), zone)  # noqa: DTZ007
     except (ValueError, OverflowError, OSError):
@@ -245,10 +247,10 @@ def _id_text(value: object) -> str | None:
     return str(value)
 
 
-def _unix(moment: datetime, zone: tzinfo | None) -> float:
+def _unix(moment: datetime, zone: tzinfo | None) -> float | None:
     if moment.tzinfo is None and zone is not None:
         moment = moment.replace(tzinfo=zone)
-    return moment.timestamp()
+    return unix_seconds(moment.timestamp())
 
 
 def _first_line(value: str) -> str:

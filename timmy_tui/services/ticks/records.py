@@ -53,6 +53,16 @@ class TickHead(Struct, frozen=True):
     place: TickPlace
 
 
+class IndexedTick(Struct, frozen=True):
+    """What the index of all days holds of a tick: enough for a row of a list, without the file."""
+
+    at: float | None
+    severity: Severity
+    place: TickPlace
+    content: int
+    """The hash of its line, to see whether the place still holds this tick."""
+
+
 class Tick(Struct, frozen=True):
     """One heartbeat record, whole."""
 
@@ -89,6 +99,10 @@ class IndexProgress(Struct, frozen=True):
     total_bytes: int
 
 
+LATE_S = 60.0
+"""A tick may take this long after it is due."""
+
+
 class HeartbeatReading(Struct, frozen=True):
     """The heartbeat at one moment."""
 
@@ -119,6 +133,11 @@ class HeartbeatReading(Struct, frozen=True):
         if self.last is None or self.last.head.at is None:
             return None
         return self.last.head.at + self.every_s
+
+    def late(self, now: float) -> bool:
+        """The next tick should be there; a model that thinks has :data:`LATE_S`."""
+        due = self.next_at()
+        return due is not None and now - due > LATE_S
 
     def overdue(self, now: float) -> bool:
         """No tick for two and a half intervals: one may be slow, two are a silence."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import timmy_tui
 from timmy_tui.config import Settings
 from timmy_tui.services.appending import make_private_folder
+from timmy_tui.services.process_group import signal_group
 from timmy_tui.services.worker.observe import WorkerObserver
 from timmy_tui.services.worker.queue import WorkerError
 from timmy_tui.text import clean, clean_error
@@ -40,11 +41,11 @@ class OwnWorker:
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
+            signal_group(self._process.pid, signal.SIGKILL)
             try:
-                os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
+                self._process.wait(KILLED_S)
+            except subprocess.TimeoutExpired:  # in the kernel, on a lost mount: nobody can end it
                 pass
-            self._process.wait(KILLED_S)
         finally:
             if self._process.stdin is not None:
                 self._process.stdin.close()
@@ -65,8 +66,8 @@ def ensure_worker(settings: Settings, env: Mapping[str, str]) -> OwnWorker | Non
     if settings.config_path.exists():
         command += ["--config", str(settings.config_path)]
     try:
-        make_private_folder(settings.log_path.parent)
-        output = os.open(settings.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        make_private_folder(settings.worker_log_path.parent)
+        output = os.open(settings.worker_log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise _not_started(error) from None
     try:

@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable, Mapping
 
 from timmy_tui.config import Settings
+from timmy_tui.services.cascade.heal import heal_while
 from timmy_tui.services.logs import open_log
 from timmy_tui.services.worker.app import make_huey, this_host
 from timmy_tui.services.worker.lock import only_worker
 from timmy_tui.services.worker.queue import WorkerError, parse_queue
 from timmy_tui.services.worker.stopping import StopFlag, stopped_by_signals, watch_parent
-from timmy_tui.services.worker.tasks import Tasks, TickFunction
+from timmy_tui.services.worker.tasks import Tasks
+from timmy_tui.services.worker.tick_function import TickFunction
 from timmy_tui.text import clean
 
 log = logging.getLogger(__name__)
@@ -45,7 +47,7 @@ def run_worker(
     shown = parse_queue(settings, env).shown
     flag = StopFlag()
     with stopped_by_signals(flag), only_worker(settings.timmy_home):
-        open_log(settings.log_path)
+        open_log(settings.worker_log_path)
         from timmy_tui.services.worker.consumer import Schedule, TickConsumer
 
         huey = make_huey(settings, env, host=host)
@@ -62,6 +64,9 @@ def run_worker(
         schedule = Schedule(huey, tasks, clock=clock)
         if parent is not None:
             threading.Thread(target=watch_parent, args=(parent, flag), name="parent", daemon=True).start()
+        threading.Thread(
+            target=heal_while, args=(settings, env, lambda: flag.asked > 0), name="heal", daemon=True
+        ).start()
         schedule.recover()
         consumer = TickConsumer(huey, tasks, schedule, flag, clock=clock)
         log.info("worker %d takes tasks from %s", os.getpid(), shown)

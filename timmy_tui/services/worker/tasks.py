@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -24,6 +24,7 @@ from timmy_tui.services.worker.logged import is_logged
 from timmy_tui.services.worker.prune import prune
 from timmy_tui.services.worker.records import RequestRecord, Trigger
 from timmy_tui.services.worker.requests import put_record, record_of
+from timmy_tui.services.worker.tick_function import TickFunction, TickWritten
 from timmy_tui.text import clean, clean_error
 
 if TYPE_CHECKING:
@@ -33,33 +34,6 @@ TICK_GRACE_S = 10.0
 """A tick keeps its own deadline; one that does not is ended so much later."""
 
 log = logging.getLogger(__name__)
-
-
-class TickWritten(Protocol):
-    """A tick that is in the log."""
-
-    @property
-    def tick_id(self) -> str:
-        """Its id there."""
-
-    @property
-    def severity(self) -> str:
-        """The decision's."""
-
-
-class TickFunction(Protocol):
-    """Perceive, decide, act, record: :func:`timmy_tui.services.heartbeat.beat.beat_once`."""
-
-    def __call__(
-        self,
-        settings: Settings,
-        env: Mapping[str, str],
-        *,
-        trigger: Trigger,
-        clock: Callable[[], float],
-        on_phase: Callable[[str], None] | None = None,
-        on_id: Callable[[str], None] | None = None,
-    ) -> Coroutine[object, object, TickWritten]: ...
 
 
 class Doing(Struct, frozen=True):

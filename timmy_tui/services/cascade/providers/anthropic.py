@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 
 from timmy_tui.config import ProviderConfig
@@ -12,12 +11,11 @@ from timmy_tui.services.cascade.records import CallError, Completion, Completion
 from timmy_tui.services.ollama.decode import whole_number
 from timmy_tui.services.providers.found import Target
 from timmy_tui.services.providers.probes import ANTHROPIC_VERSION
+from timmy_tui.services.version_path import has_version
 from timmy_tui.text import clean
 
 MAX_TOKENS = 4096
 """The API wants a limit; every model takes this one."""
-
-_VERSION_SEGMENT = re.compile(r"/v\d+$")
 
 
 class AnthropicProvider:
@@ -29,7 +27,7 @@ class AnthropicProvider:
             headers["x-api-key"] = target.key
         self._caller = JsonCaller(target, config, headers)
         self._configured = config.default_model
-        self._path = "/messages" if _VERSION_SEGMENT.search(self._caller.url) else "/v1/messages"
+        self._path = "/messages" if has_version(self._caller.url) else "/v1/messages"
 
     @property
     def name(self) -> str:

@@ -36,8 +36,8 @@ from timmy_tui.services.cascade.providers.hermes_server import (
     look,
 )
 from timmy_tui.services.cascade.records import CallError, Completion, CompletionRequest
-from timmy_tui.services.doctor.hermes_config import HermesConfigError, read_hermes_model
 from timmy_tui.services.hermes.answer import HermesError, RawAnswer, last_answer
+from timmy_tui.services.hermes.config import HermesConfigError, read_hermes_model
 from timmy_tui.services.hermes.profiles import HermesPlace, find_place
 from timmy_tui.services.locality import host_place
 from timmy_tui.services.providers.hermes_binary import hermes_path

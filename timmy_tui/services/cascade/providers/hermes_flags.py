@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -12,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from timmy_tui.services.cascade.records import CallError
+from timmy_tui.services.process_group import ended_within
 from timmy_tui.text import clean, clean_error
 
 HELP_DEADLINE_S = 15.0
@@ -52,7 +51,7 @@ def _asked_flags(path: Path, _modified_ns: int, env: tuple[tuple[str, str], ...]
                     env={**dict(env), "HERMES_HOME": str(Path(folder, "home")), "NO_COLOR": "1"},
                     start_new_session=True,
                 )
-            code = _ended(process)
+            code = ended_within(process, HELP_DEADLINE_S)
             text = printed.read_bytes()[:HELP_MAX_BYTES].decode("utf-8", "replace")
         except OSError as error:
             raise _useless(path, clean_error(error.strerror or error)) from None
@@ -63,16 +62,6 @@ def _asked_flags(path: Path, _modified_ns: int, env: tuple[tuple[str, str], ...]
         last = next((line for line in reversed(text.splitlines()) if line.strip()), "no output")
         raise _useless(path, f"`hermes chat` knows no -q: {clean_error(last, limit=160)}")
     return flags
-
-
-def _ended(process: subprocess.Popen[bytes]) -> int | None:
-    """The exit code; None when the process and its children had to be killed at the deadline."""
-    try:
-        return process.wait(HELP_DEADLINE_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        return None
 
 
 def _useless(path: Path, why: str) -> CallError:

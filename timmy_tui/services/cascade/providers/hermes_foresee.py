@@ -11,13 +11,8 @@ from timmy_tui.config import ProviderConfig, Settings
 from timmy_tui.services.cascade.providers.hermes_output import CONTEXT_MEND, SETUP_MEND
 from timmy_tui.services.cascade.providers.hermes_server import base_url, check_local
 from timmy_tui.services.cascade.records import CallError, CallProblem
-from timmy_tui.services.doctor.hermes_config import (
-    SMALLEST_CONTEXT,
-    HermesConfigError,
-    HermesModel,
-    context_findings,
-    read_hermes_model,
-)
+from timmy_tui.services.hermes.config import HermesConfigError, HermesModel, read_hermes_model
+from timmy_tui.services.hermes.context import SMALLEST_CONTEXT, check_context
 from timmy_tui.services.hermes.profiles import find_place
 from timmy_tui.services.ollama.records import OllamaReading
 from timmy_tui.services.providers.hermes_binary import hermes_path
@@ -102,9 +97,9 @@ def _called(settings: Settings, config: ProviderConfig | None, model: HermesMode
 
 def _small_context(model: HermesModel, path: Path, servers: tuple[OllamaReading, ...]) -> Iterator[Foreseen]:
     """The refusal of facts/hermes.md §1.8: by the configuration, else by what the server has loaded."""
-    for entry in context_findings(model, path, servers):
-        if entry.state == "broken":
-            yield Foreseen("small_context", entry.text, entry.mend)
+    checked = check_context(model, path, servers)
+    if checked.state == "refused":
+        yield Foreseen("small_context", clean(checked.text), clean(checked.mend))
     if model.context_length is None:
         num_ctx = _number(_branch(_yaml(path).get("model")).get("ollama_num_ctx"))
         if num_ctx is not None and num_ctx < SMALLEST_CONTEXT:

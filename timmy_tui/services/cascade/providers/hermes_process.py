@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from timmy_tui.services.cascade.providers.group_guard import GroupGuard
+from timmy_tui.services.process_group import signal_group
 
 OUTPUT_MAX_BYTES = 1_000_000
 """Kept of each stream, from its end: a child that prints without end must not fill the memory."""
@@ -83,10 +83,10 @@ async def _end(transport: asyncio.SubprocessTransport, child: _Child, grace_s: f
     group = transport.get_pid()
     try:
         if not child.ended.is_set():
-            _signal(group, signal.SIGTERM)
+            signal_group(group, signal.SIGTERM)
             await _within(child.ended, grace_s)
     finally:
-        _signal(group, signal.SIGKILL)  # also what the process left behind
+        signal_group(group, signal.SIGKILL)  # also what the process left behind
         await _within(child.ended, grace_s)
         transport.close()
 
@@ -96,13 +96,6 @@ async def _within(event: asyncio.Event, timeout_s: float) -> None:
         async with asyncio.timeout(timeout_s):
             await event.wait()
     except TimeoutError:
-        pass
-
-
-def _signal(group: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(group, number)
-    except (ProcessLookupError, PermissionError):  # gone; macOS says EPERM for a group of zombies
         pass
 
 

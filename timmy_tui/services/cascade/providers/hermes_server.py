@@ -17,6 +17,7 @@ from timmy_tui.services.locality import host_place
 from timmy_tui.services.ollama.address import connectable_url
 from timmy_tui.services.ollama.rules import is_cloud_name
 from timmy_tui.services.reading import SourceError
+from timmy_tui.services.version_path import has_version, without_version
 from timmy_tui.text import clean, clean_error
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 LOOK_DEADLINE_S = 3.0
 LIST_MAX_BYTES = 5_000_000
 
-_VERSION_PATH = re.compile(r"/v\d+\Z")
 _EMBEDDING_FAMILY = re.compile(r"bert|embed", re.IGNORECASE)
 
 _Tree = Mapping[str, object]
@@ -57,7 +57,7 @@ def base_url(settings: Settings, config: ProviderConfig | None, env: Mapping[str
         url = connectable_url(text)
     except SourceError as error:
         raise CallError("not_configured", error.message, error.hint) from None
-    return url if _VERSION_PATH.search(url) else f"{url}/v1"
+    return url if has_version(url) else f"{url}/v1"
 
 
 def check_local(url: str) -> None:
@@ -92,7 +92,7 @@ async def look(url: str, *, timeout_s: float = LOOK_DEADLINE_S) -> Served:
     :class:`CallError` ``refused``.
     """
     library = await import_httpx_off_loop()
-    root = _VERSION_PATH.sub("", url)
+    root = without_version(url)
     local = host_place(url) == "local"
     try:
         async with library.AsyncClient(timeout=min(timeout_s, LOOK_DEADLINE_S), trust_env=not local) as client:

@@ -7,7 +7,6 @@ caller judges the answer's shape anyway (docs/adr-0001).
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 
 from timmy_tui.config import ProviderConfig
@@ -15,9 +14,8 @@ from timmy_tui.services.cascade.providers.http import JsonCaller, Object, name_o
 from timmy_tui.services.cascade.records import CallError, Completion, CompletionRequest
 from timmy_tui.services.ollama.decode import whole_number
 from timmy_tui.services.providers.found import Target
+from timmy_tui.services.version_path import has_version
 from timmy_tui.text import clean, clean_error
-
-_VERSION_SEGMENT = re.compile(r"/v\d+[a-z0-9]*$")
 
 
 class OpenAIProvider:
@@ -28,7 +26,7 @@ class OpenAIProvider:
         self._caller = JsonCaller(target, config, headers)
         self._configured = config.default_model
         # Without a version in base_url most servers have one all the same; some have the bare path only.
-        self._prefixes = ("",) if _VERSION_SEGMENT.search(self._caller.url) else ("/v1", "")
+        self._prefixes = ("",) if has_version(self._caller.url) else ("/v1", "")
 
     @property
     def name(self) -> str:

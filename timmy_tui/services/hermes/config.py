@@ -1,24 +1,17 @@
-"""The model in Hermes' ``config.yaml``, and whether Hermes will refuse it (facts/hermes.md §1.8, §7).
+"""The model in Hermes' ``config.yaml`` (facts/hermes.md §1.8, §7).
 
 Only names of models and providers and context lengths are taken from the file: never a key or a header.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
-from timmy_tui.services.doctor.findings import Finding, finding
-from timmy_tui.services.ollama.records import OllamaReading
 from timmy_tui.services.reading import SourceError
 from timmy_tui.text import clean, clean_error
-
-SMALLEST_CONTEXT = 64_000
-"""Hermes refuses a model whose context it takes for smaller."""
-
-GOOD_CONTEXT = 65_536
 
 MAX_BYTES = 1_000_000
 
@@ -88,36 +81,3 @@ def _count(value: object) -> int | None:
     if isinstance(value, str) and value.strip().isdecimal() and len(value) < 12:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def context_findings(model: HermesModel, path: Path, servers: tuple[OllamaReading, ...]) -> Iterator[Finding]:
-    """Whether Hermes will find the model's context too small: by the configuration, else by the server."""
-    name = model.name or "the model"
-    mend = f"set  {model.context_key}: {GOOD_CONTEXT}  in {path}"
-    if model.context_length is not None:
-        if model.context_length < SMALLEST_CONTEXT:
-            told = f"{model.context_key} is {model.context_length:,}: Hermes wants {SMALLEST_CONTEXT:,} or more"
-            yield finding("hermes context", "broken", told, mend)
-        else:
-            yield finding("hermes context", "ok", f"{name}: {model.context_length:,} tokens")
-        return
-    trained, loaded = _server_contexts(model.name, servers)
-    if trained is not None and trained < SMALLEST_CONTEXT:
-        told = f"{name} was made for {trained:,} tokens: Hermes refuses less than {SMALLEST_CONTEXT:,}"
-        yield finding("hermes context", "broken", told, f"choose another model, or {mend}")
-    elif loaded is not None and loaded < SMALLEST_CONTEXT:
-        told = f"{name} is loaded with {loaded:,} tokens: Hermes may refuse every second call"
-        yield finding("hermes context", "broken", told, mend)
-    else:
-        yield finding("hermes context", "note", f"{model.context_key} is not set: Hermes asks the server", mend)
-
-
-def _server_contexts(name: str | None, servers: tuple[OllamaReading, ...]) -> tuple[int | None, int | None]:
-    """The trained and the loaded context of the model ``name`` on the first server that tells them."""
-    names = {name, f"{name}:latest"} if name else set()
-    trained = (model.context_length for server in servers for model in server.installed if model.name in names)
-    loaded = (model.context_length for server in servers for model in server.loaded if model.name in names)
-    return (
-        next((length for length in trained if length is not None), None),
-        next((length for length in loaded if length is not None), None),
-    )
