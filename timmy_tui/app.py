@@ -419,7 +419,17 @@ def run_console(settings: Settings, env: Mapping[str, str] | None = None) -> int
         run_apart(app.run_async(mouse=settings.config.mouse))
     finally:
         if app.own_worker is not None:
-            app.own_worker.stop(settings.config.worker.stop_timeout_s + STOP_GRACE_S)
+            wait_s = settings.config.worker.stop_timeout_s + STOP_GRACE_S
+            app.own_worker.stop(wait_s, lambda: _tell_wait(wait_s))
     if app.crash is not None:
         sys.stderr.write(f"timmy-tui crashed: {app.crash}; see {clean(str(settings.log_path))}\n")
     return app.return_code or 0
+
+
+def _tell_wait(wait_s: float) -> None:
+    """Why the shell is not back yet."""
+    try:
+        sys.stderr.write(f"timmy-tui: the worker ends its tick first ({wait_s:.0f} s at most; ctrl+c does not wait)\n")
+        sys.stderr.flush()
+    except OSError:  # the terminal may be gone
+        pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 from e2e.console import ESCAPE, Console
 from e2e.homes import Home
 
-from timmy_tui.services.worker.observe import read_lock
+from timmy_tui.config import load_settings
+from timmy_tui.services.worker.observe import WorkerObserver, read_lock
 from timmy_tui.services.worker.records import LOCK_NAME
 
 WAIT_S = 20.0
@@ -55,6 +57,12 @@ def worker_of(home: Home) -> int | None:
     return read_lock(home.timmy / LOCK_NAME).pid
 
 
+def idle(home: Home) -> None:
+    """Until the worker says that it does nothing: a tick is in the log a moment before."""
+    observer = WorkerObserver(load_settings(home.env), env=home.env)
+    until(lambda: observer.read().running is None, "the end of the tick")
+
+
 def processes_of(home: Home) -> list[int]:
     """Every process that works for this home, whatever it is: told by its environment."""
     mark = f"TIMMY_HOME={home.timmy}".encode()
@@ -89,6 +97,7 @@ def test_an_empty_home_gets_a_worker_and_its_first_tick(empty: Home) -> None:
         console.wait_for(OWN)
         worker = worker_of(empty)
         assert worker is not None
+        idle(empty)
         assert console.stop() == 0
         assert processes_of(empty) == []
         assert "Traceback" not in console.output
@@ -105,6 +114,7 @@ def test_the_key_does_not_wait_for_the_console_to_think_of_a_worker(quiet: Home)
         console.wait_until(lambda text: "● queued" in text or "● running" in text, "the tick under way")
         console.wait_for("◌ fallback  rules", "manual", "on time", OWN)
         assert "✖ no worker" not in console.output
+        idle(quiet)
         assert console.stop() == 0
     assert processes_of(quiet) == []
 
@@ -136,6 +146,24 @@ def test_a_terminal_that_vanishes_takes_the_worker_too(quiet: Home) -> None:
         until(lambda: processes_of(quiet) == [], "the end of the worker")
 
 
+def test_quitting_waits_for_the_tick_after_a_question_and_says_so(quiet: Home) -> None:
+    """A model that never answers: the tick gets its time to end, then it is ended."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        quiet.ollama = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        quiet.configure(worker={"stop_timeout_s": 1})
+        with Console(quiet.env) as console:
+            console.wait_for(OWN)
+            console.press("t")
+            console.wait_for("● running", "decide")
+            console.press("q")
+            console.wait_for("Quit now?", "runs a tick")
+            console.press("y")
+            assert console.end() == 0
+            assert "timmy-tui: the worker ends its tick first" in console.text
+            assert "Traceback" not in console.output
+    assert processes_of(quiet) == []
+
+
 def test_a_second_console_starts_none_and_does_not_take_it_along(quiet: Home) -> None:
     with Console(quiet.env) as first:
         first.wait_for(OWN)
@@ -149,6 +177,7 @@ def test_a_second_console_starts_none_and_does_not_take_it_along(quiet: Home) ->
             assert second.stop() == 0
         assert worker_of(quiet) == worker
         first.wait_for("◌ fallback  rules", OWN)
+        idle(quiet)
         assert first.stop() == 0
     assert processes_of(quiet) == []
 

@@ -53,7 +53,9 @@ def test_a_signal_ends_it_cleanly(home: Home, number: signal.Signals, code: int)
 def lost_mount(home: Home) -> Home:
     """Hermes' home never answers: reading its ``active_profile`` waits for somebody who writes into the pipe."""
     os.mkfifo(home.hermes / "active_profile")
-    return home.configure(session_export={"enabled": False})  # it reads there too, and a task of the worker's is asked for
+    return home.configure(
+        session_export={"enabled": False}
+    )  # the worker would hang in it
 
 
 def test_q_ends_it_while_a_read_hangs(lost_mount: Home) -> None:
@@ -65,7 +67,7 @@ def test_q_ends_it_while_a_read_hangs(lost_mount: Home) -> None:
         assert "Traceback" not in console.output
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_it_while_a_read_hangs(lost_mount: Home, number: signal.Signals, code: int) -> None:
     with Console(lost_mount.env) as console:
         console.wait_for("1 Models", "hermes4:14b")
@@ -108,8 +110,15 @@ def test_a_crash_is_no_success_and_tells_no_secret(home: Home) -> None:
     with Console(env, command=(sys.executable, str(APPS / "crashing.py"))) as console:
         assert console.end() not in (0, None)
         assert_restored(console)
-        assert "a defect" in console.output
-        assert "verysecret" not in console.output
+        log = home.timmy / "logs" / "timmy-tui.log"
+        told = console.output.rpartition("\x1b[?1049l")[2]
+        assert f"timmy-tui crashed: RuntimeError: a defect of 28; see {log}\r\n" in told
+        assert told.count("\n") == 1
+        for where in (console.output, log.read_text()):
+            assert "a defect" in where
+            assert "horse battery" not in where
+            assert "verysecret" not in where
+        assert "in on_mount" in log.read_text()
 
 
 def test_a_dumb_terminal_is_refused_with_one_line(home: Home) -> None:

@@ -383,7 +383,7 @@ def test_a_consoles_own_worker_ends_with_it_in_good_order_or_not(home: Path) -> 
     out, _ = third.communicate("")
     assert out == "False\n"
     assert observer.read().state == "down"
-    assert (home / "logs" / "timmy-tui.log").stat().st_mode & 0o777 == 0o600
+    assert (home / "logs" / "worker.log").stat().st_mode & 0o777 == 0o600
     assert (home / "queue.db").stat().st_mode & 0o777 == 0o600
 
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not HERMES, reason="TIMMY_TEST_HERMES names no h
 
 
 def test_no_tick_is_lost_or_doubled_and_no_hermes_stays_behind(tmp_path: Path) -> None:
-    with Heartbeat(tmp_path, 20261120, hermes=HERMES, answer_s=0.2, timeout_s=30) as heartbeat:
+    with Heartbeat(tmp_path, 20261120, hermes=HERMES, answer_s=0.2, timeout_s=20) as heartbeat:
         victims = ["worker", "server", "hermes"] * (ROUNDS // 3)
         heartbeat.chance.shuffle(victims)
         hit = 0

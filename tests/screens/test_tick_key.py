@@ -479,6 +479,29 @@ async def test_the_worker_in_the_header_is_the_consoles_own_only_if_it_is(bench:
         assert "this console's" not in plain(header.lines[0])
 
 
+@pytest.mark.parametrize(("bell", "severity", "shown_as"), [(True, "critical", "error"), (False, "warning", "warning")])
+async def test_the_alerts_of_a_new_tick_are_told_once(bench: Bench, bell: bool, severity: str, shown_as: str) -> None:
+    config = bench.settings.config
+    notify = replace(config.heartbeat.notify, bell=bell)
+    settings = replace(bench.settings, config=replace(config, heartbeat=replace(config.heartbeat, notify=notify)))
+    app = bench.console(settings)
+    rung: list[float] = []
+    app.bell = lambda: rung.append(bench.clock())  # type: ignore[method-assign]
+    async with app.run_test(size=SIZE) as pilot:
+        await show(pilot, bench.snapshot())
+        assert toasts(app) == []  # what is in the log already is no news
+        bench.write_tick(severity=severity, actions=["ALERT: [b]disk[/b] full", "note it", "alert: Ollama down"])
+        await show(pilot, bench.snapshot())
+        await show(pilot, bench.snapshot())
+        (told,) = app._notifications
+        assert (told.title, told.message) == (f"tick {severity}", "ALERT: [b]disk[/b] full\nalert: Ollama down")
+        assert told.severity == shown_as
+        assert len(rung) == bell
+        bench.write_tick(9, severity="ok", actions=["note it"])
+        await show(pilot, bench.snapshot())
+        assert len(app._notifications) == 1
+
+
 async def test_the_observer_and_the_worker_by_hand_agree(bench: Bench, worker: WorkerByHand) -> None:
     """The means of these tests: what a console sees of it is a worker that is up."""
     assert WorkerObserver(bench.settings, env={}, clock=bench.clock).read().state == "up"

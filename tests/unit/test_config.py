@@ -40,6 +40,7 @@ def test_without_a_file_the_defaults_are_in_force(tmp_path: Path) -> None:
     assert settings.hermes_home == tmp_path / ".hermes"
     assert settings.config_path == tmp_path / ".timmy" / "tui.yaml"
     assert settings.log_path == tmp_path / ".timmy" / "logs" / "timmy-tui.log"
+    assert settings.worker_log_path == tmp_path / ".timmy" / "logs" / "worker.log"
     assert settings.queue_path == tmp_path / ".timmy" / "queue.db"
     assert not settings.demo
 

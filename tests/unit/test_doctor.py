@@ -31,13 +31,10 @@ from timmy_tui.config import Settings, load_settings
 from timmy_tui.glyphs import ASCII, UNICODE
 from timmy_tui.services.doctor.examine import doctor_json, doctor_text, examine
 from timmy_tui.services.doctor.findings import Finding, finding, healthy
-from timmy_tui.services.doctor.hermes_config import (
-    HermesConfigError,
-    context_findings,
-    read_hermes_model,
-)
 from timmy_tui.services.doctor.machine import file_findings, python_findings, terminal_findings
 from timmy_tui.services.gpu import GpuDevice, GpuReading
+from timmy_tui.services.hermes.config import HermesConfigError, read_hermes_model
+from timmy_tui.services.hermes.context import check_context
 from timmy_tui.services.snapshot import Snapshot
 
 UTF8 = {"TERM": "xterm-256color", "LANG": "en_US.UTF-8"}
@@ -176,19 +173,19 @@ async def test_a_hermes_config_that_is_no_yaml_is_broken(home: Path, settings: S
 @pytest.mark.parametrize(
     ("config", "state", "told"),
     [
-        ("model: hermes4:14b", "note", "model.context_length is not set"),
+        ("model: hermes4:14b", "unknown", "model.context_length is not set"),
         ("model: {default: hermes4:14b, context_length: 65536}", "ok", "hermes4:14b: 65,536 tokens"),
-        ("model: {default: hermes4:14b, context_length: 63999}", "broken", "is 63,999: Hermes wants 64,000 or more"),
-        ("model: {default: hermes4:14b, context_length: '8192'}", "broken", "is 8,192"),
-        ("model: small", "broken", "small was made for 8,192 tokens"),
+        ("model: {default: hermes4:14b, context_length: 63999}", "refused", "is 63,999: Hermes wants 64,000 or more"),
+        ("model: {default: hermes4:14b, context_length: '8192'}", "refused", "is 8,192"),
+        ("model: small", "refused", "small was made for 8,192 tokens"),
         ("model: {default: small, context_length: 65536}", "ok", "65,536"),
-        ("model: tight", "broken", "tight is loaded with 8,192 tokens"),
+        ("model: tight", "refused", "tight is loaded with 8,192 tokens"),
         (
             "model: {default: m, provider: p}\nproviders: {p: {models: {m: {context_length: 4096}}}}",
-            "broken",
+            "refused",
             "providers.p.models.m.context_length is 4,096",
         ),
-        ("model: {default: unheard-of}", "note", "not set"),
+        ("model: {default: unheard-of}", "unknown", "not set"),
     ],
 )
 def test_a_context_that_hermes_refuses_is_foreseen(tmp_path: Path, config: str, state: str, told: str) -> None:
@@ -200,10 +197,10 @@ def test_a_context_that_hermes_refuses_is_foreseen(tmp_path: Path, config: str, 
         (loaded("tight:latest", context_length=8192),),
         (installed("small", context_length=8192), installed("hermes4:14b"), installed("tight:latest")),
     )
-    (entry,) = context_findings(model, path, (reading,))
-    assert entry.state == state
-    assert told in entry.text
-    assert (str(path) in entry.mend) == (state != "ok")
+    checked = check_context(model, path, (reading,))
+    assert checked.state == state
+    assert told in checked.text
+    assert (str(path) in checked.mend) == (state != "ok")
 
 
 HERMES_TREES = st.recursive(
@@ -224,8 +221,7 @@ def test_any_hermes_config_is_read(tmp_path_factory: pytest.TempPathFactory, tre
     path.write_bytes(msgspec.yaml.encode(tree))
     model = read_hermes_model(path)
     assert model is not None
-    for entry in context_findings(model, path, ()):
-        assert entry.text.isprintable()
+    assert check_context(model, path, ()).text.isprintable()
 
 
 def test_a_hermes_config_that_is_no_file(tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from timmy_tui.config import ActionConfig
+from timmy_tui.services.appending import write_lock
 from timmy_tui.services.database import open_database
 from timmy_tui.services.events import recent_events
 from timmy_tui.services.heartbeat.approvals import APPROVED_S, PROPOSAL_S, Approval, ApprovalError, Approvals
@@ -195,6 +197,42 @@ async def test_it_runs_once_whoever_asks(approvals: Approvals, clock: Clock, tmp
     with pytest.raises(ApprovalError):
         await other.run_approved(id, marking(tmp_path))
     assert times_run(tmp_path) == 1
+
+
+@pytest.fixture
+async def waiting(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Set when a runner has begun to wait for its lock; it waits as long as the test may take."""
+    loop, begun = asyncio.get_running_loop(), asyncio.Event()
+
+    def lock(path: Path, *, wait_s: float) -> AbstractContextManager[int]:
+        loop.call_soon_threadsafe(begun.set)
+        return write_lock(path, wait_s=2.0)
+
+    monkeypatch.setattr("timmy_tui.services.heartbeat.approvals.write_lock", lock)
+    return begun
+
+
+async def test_waiting_for_the_runners_lock_holds_nobody_else_up(
+    approvals: Approvals, waiting: asyncio.Event, tmp_path: Path
+) -> None:
+    id = approved(approvals).id
+    with write_lock(tmp_path / "running" / f"{id}.lock"):
+        run = asyncio.ensure_future(approvals.run_approved(id, marking(tmp_path)))
+        await waiting.wait()
+    assert (await run).state == "done"
+
+
+async def test_a_runner_cancelled_while_it_waits_keeps_no_lock(
+    approvals: Approvals, waiting: asyncio.Event, tmp_path: Path
+) -> None:
+    id = approved(approvals).id
+    with write_lock(tmp_path / "running" / f"{id}.lock"):
+        run = asyncio.ensure_future(approvals.run_approved(id, marking(tmp_path)))
+        await waiting.wait()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+    assert (await approvals.run_approved(id, marking(tmp_path))).state == "done"
 
 
 async def test_what_runs_when_its_runner_dies_is_lost_and_not_run_again(tmp_path: Path) -> None:

@@ -119,6 +119,15 @@ OUR_OWN_UPDATES = {"activity", "clock", "header", "heartbeat", "models", "provid
 """Panes have an ``update`` of their own, which takes readings."""
 
 
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path.parent.name in ("screens", "widgets")], ids=lambda path: path.stem
+)
+def test_no_view_turns_seconds_into_a_calendar_by_itself(path: Path) -> None:
+    """``fromtimestamp`` raises for half of all numbers; ``text.moment_text`` never does."""
+    named = {node.attr for node in ast.walk(tree_of(path)) if isinstance(node, ast.Attribute)}
+    assert not named & {"fromtimestamp", "utcfromtimestamp", "localtime", "gmtime", "ctime", "strftime"}
+
+
 def tree_of(path: Path) -> ast.AST:
     return ast.parse(path.read_text(), str(path))
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from timmy_tui.services.locality import host_place
-from timmy_tui.services.ollama.address import connectable_url, is_loopback, is_private
+from timmy_tui.services.ollama.address import connectable_url, is_private
 from timmy_tui.services.ollama.errors import OllamaError
 
 
@@ -93,31 +93,30 @@ def test_any_text_is_an_address_that_stays_itself_or_an_error(text: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("url", "loopback", "private"),
+    ("url", "private"),
     [
-        ("http://127.0.0.1:11434", True, True),
-        ("http://127.9.9.9:1", True, True),
-        ("http://[::1]:11434", True, True),
-        ("http://localhost:80", True, True),
-        ("http://10.1.2.3:11434", False, True),
-        ("http://172.31.0.1:11434", False, True),
-        ("http://172.32.0.1:11434", False, False),
-        ("http://192.168.1.9:11434", False, True),
-        ("http://100.64.0.1:11434", False, True),
-        ("http://100.128.0.1:11434", False, False),
-        ("http://169.254.3.3:11434", False, True),
-        ("http://[fe80::1]:11434", False, True),
-        ("http://[2001:db8::1]:11434", False, False),
-        ("http://mac.local:11434", False, True),
-        ("http://gpu-box:11434", False, True),
-        ("https://ollama.com:443", False, False),
-        ("http://127.0.0.1.example.com:80", False, False),
-        ("http://local:11434", False, True),
-        ("http://notlocal.example", False, False),
+        ("http://127.0.0.1:11434", True),
+        ("http://127.9.9.9:1", True),
+        ("http://[::1]:11434", True),
+        ("http://localhost:80", True),
+        ("http://10.1.2.3:11434", True),
+        ("http://172.31.0.1:11434", True),
+        ("http://172.32.0.1:11434", False),
+        ("http://192.168.1.9:11434", True),
+        ("http://100.64.0.1:11434", True),
+        ("http://100.128.0.1:11434", False),
+        ("http://169.254.3.3:11434", True),
+        ("http://[fe80::1]:11434", True),
+        ("http://[2001:db8::1]:11434", False),
+        ("http://mac.local:11434", True),
+        ("http://gpu-box:11434", True),
+        ("https://ollama.com:443", False),
+        ("http://127.0.0.1.example.com:80", False),
+        ("http://local:11434", True),
+        ("http://notlocal.example", False),
     ],
 )
-def test_how_near_a_server_is(url: str, loopback: bool, private: bool) -> None:
-    assert is_loopback(url) is loopback
+def test_how_near_a_server_is(url: str, private: bool) -> None:
     assert is_private(url) is private
 
 

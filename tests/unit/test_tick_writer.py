@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +21,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from timmy_tui.services.appending import AppendError, append_line, write_lock
-from timmy_tui.services.heartbeat.tick_writer import LINE_LIMIT_BYTES, LOCK_NAME, TickDraft, TickWriter
+from timmy_tui.services.heartbeat.tick_writer import (
+    LINE_LIMIT_BYTES,
+    LOCK_NAME,
+    SEARCHED_BYTES,
+    TickDraft,
+    TickWriter,
+)
 from timmy_tui.services.ticks.parse import BadLine, exchange_of, parse_tick
 from timmy_tui.services.ticks.records import Attempt, TickPlace
 
@@ -153,6 +161,23 @@ def test_a_lost_memory_of_ids_costs_no_id(folder: Path, memory: bytes) -> None:
     assert second.write(a_draft(two)).tick_id == "20261120_031500_2"
 
 
+def test_of_a_huge_log_only_the_end_is_read(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    with (folder / "ticks_20261120.jsonl").open("wb") as file:
+        file.truncate(400_000_000)  # a hole: it takes no room, and a byte of it is read like any other
+        file.seek(0, os.SEEK_END)
+        file.write(b'\n{"tick_id": "20261120_031500_4"}\n')
+    writer = a_writer(folder)
+    tracemalloc.start()
+    try:
+        written = writer.write(a_draft(writer.reserve()))
+        most_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (written.tick_id, written.previous_tick) == ("20261120_031500_5", "20261120_031500_4")
+    assert most_bytes < 4 * SEARCHED_BYTES
+
+
 def test_the_hour_that_comes_twice_gives_two_ids(folder: Path) -> None:
     berlin = ZoneInfo("Europe/Berlin")
     first = datetime(2026, 10, 25, 0, 30, tzinfo=UTC).timestamp()
@@ -260,6 +285,24 @@ def test_a_full_disk_leaves_nothing_of_the_line(tmp_path: Path, room: int) -> No
     said = subprocess.run([sys.executable, "-c", LIMITED, str(path), limit], capture_output=True, text=True, check=True)
     assert "No room to write" in said.stdout
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("foreign", [b"", b"a foreign line\n"])
+def test_what_a_foreign_writer_appended_meanwhile_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, foreign: bytes
+) -> None:
+    path = tmp_path / "log"
+    append_line(path, b"before")
+
+    def fails(descriptor: int) -> None:
+        with path.open("ab") as file:
+            file.write(foreign)
+        raise OSError(errno.EIO, "I/O error")
+
+    monkeypatch.setattr("timmy_tui.services.appending.os.fsync", fails)
+    with pytest.raises(AppendError):
+        append_line(path, b"ours")
+    assert path.read_bytes() == (b"before\nours\n" + foreign if foreign else b"before\n")
 
 
 def _a_folder(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import tracemalloc
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -145,6 +146,100 @@ def test_progress_goes_up_to_the_whole_and_a_stopped_build_goes_on(tmp_path: Pat
     assert len(set(ids(history))) == 9_000
     assert seen[-1] == IndexProgress(total, total)
     assert all(progress.total_bytes == total and progress.done_bytes <= total for progress in seen)
+
+
+def test_a_stopped_build_is_not_complete_and_is_finished_before_anything_grows(tmp_path: Path) -> None:
+    for day in DAYS:
+        write_day(tmp_path, day, 500)
+    looks = iter([False, False, False])  # stops after the first file
+    history = TickHistory(tmp_path, zone=UTC)
+    assert not history.complete
+
+    history.build(should_stop=lambda: next(looks, True))
+
+    assert 0 < len(history) < 1_500
+    assert not history.complete
+    history.grow()
+    assert (history.complete, len(history)) == (True, 1_500)
+    assert ids(history) == ids(built(tmp_path))
+
+
+def test_a_build_that_is_stopped_while_it_starts_over_is_not_complete(folder: Path) -> None:
+    history = built(folder)
+    assert history.complete
+    day_path(folder, DAYS[0]).unlink()
+
+    history.build(should_stop=lambda: True)
+
+    assert not history.complete
+    history.build()
+    assert history.complete
+    assert ids(history) == ids(built(folder))
+
+
+def test_a_file_that_can_not_be_read_is_read_when_it_can(folder: Path) -> None:
+    """The folder's listing is no file: it opens, and no byte of it can be read, whoever asks."""
+    blocked = day_path(folder, DAYS[1])
+    data = blocked.read_bytes()
+    blocked.unlink()
+    blocked.mkdir()
+    history = TickHistory(folder, zone=UTC)
+    with pytest.raises(TickLogError):
+        history.build()
+    assert not history.complete
+    assert len(history) == 4  # what stands before it is there
+
+    blocked.rmdir()
+    blocked.write_bytes(data)
+    history.grow()
+    assert (history.complete, len(history)) == (True, 12)
+    assert ids(history) == ids(built(folder))
+
+
+def test_a_second_caller_waits_for_the_first(tmp_path: Path) -> None:
+    """A worker that is cancelled leaves its thread behind: the next one must not read beside it."""
+    for day in DAYS:
+        write_day(tmp_path, day, 50)
+    history = TickHistory(tmp_path, zone=UTC)
+    inside, go_on = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def hold(_progress: IndexProgress) -> None:
+        inside.set()
+        go_on.wait(10)
+        order.append("first")
+
+    first = threading.Thread(target=history.build, args=(hold,))
+    first.start()
+    assert inside.wait(10)
+    others = [
+        threading.Thread(target=lambda: (history.build(), order.append("second"))),
+        threading.Thread(target=lambda: (history.grow(), order.append("second"))),
+    ]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join(0.2)
+        assert other.is_alive()
+    go_on.set()
+    for thread in (first, *others):
+        thread.join(10)
+
+    assert order[-2:] == ["second", "second"]
+    assert order.count("second") == 2
+    assert ids(history) == ids(built(tmp_path))
+
+
+def test_what_is_indexed_names_its_tick_wherever_it_moves_to(folder: Path) -> None:
+    history = built(folder)
+    last = history.indexed(11)
+    assert (last.at, last.severity) == (history.at(11), history.severity(11))
+    append(folder, DAYS[0], tick_line(91, tick_id="late"))
+    history.grow()
+    assert history.indexed(12) == last
+    assert history.read_head(last).tick_id == "20261120_180000"
+    with pytest.raises(IndexError):
+        history.indexed(13)
 
 
 def test_a_missing_folder_is_the_same_error_as_everywhere(tmp_path: Path) -> None:

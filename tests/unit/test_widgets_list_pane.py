@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from textual.geometry import Size
+
 from timmy_tui.widgets.line import Line, line, plain
 from timmy_tui.widgets.list_pane import ListPane, NumberedKeys
 from timmy_tui.widgets.pane import View
@@ -53,6 +55,61 @@ def test_a_list_of_a_million_is_made_at_once_and_draws_only_what_is_asked() -> N
     assert drawn == []
     assert [plain(content) for content in pane.entry("999999", 20)] == ["row 999999"]
     assert pane.cursor_here() == "999999"
+
+
+class Sized(ListPane):
+    """A list on a screen of 40 × 12 that counts what it lays out."""
+
+    tall = 1
+
+    @property
+    def size(self) -> Size:
+        return Size(40, 12)
+
+    def entry(self, key: str, width: int) -> Sequence[Line]:
+        drawn.append(key)
+        return [line(f"row {key}")] * self.tall
+
+
+drawn: list[str] = []
+ROWS = 10
+
+
+@pytest.mark.parametrize("tall", [1, 2, 3, ROWS, ROWS + 5])
+def test_a_jump_to_the_end_of_a_million_lays_out_what_it_shows(tall: int) -> None:
+    pane = Sized("Every tick", id="ticks")
+    pane.tall = tall
+    pane.fill(NumberedKeys(1_000_000), lambda key, width: line(), View(now=0.0))
+    drawn.clear()
+
+    pane.action_jump(-1)
+
+    assert len(drawn) <= 2 * ROWS
+    shown = max(1, ROWS // tall)
+    assert [plain(content).strip("│ ") for content in pane.lines[1:-1]][:: min(tall, ROWS)][:shown] == [
+        f"row {number}" for number in reversed(range(shown))
+    ]
+    assert pane._hidden_below == 0
+    drawn.clear()
+    pane.action_jump(0)
+    assert len(drawn) <= 2 * ROWS
+    assert "row 999999" in plain(pane.lines[1])
+
+
+@given(st.lists(st.integers(1, 14), min_size=1, max_size=30), st.lists(st.integers(0, 29), min_size=1, max_size=8))
+def test_the_row_under_the_cursor_is_always_in_view(heights: list[int], moves: list[int]) -> None:
+    class Uneven(Sized):
+        def entry(self, key: str, width: int) -> Sequence[Line]:
+            return [line(f"row {key}")] * heights[int(key)]
+
+    pane = Uneven("Uneven", id="rows")
+    keys = [str(number) for number in range(len(heights))]
+    pane.fill(keys, lambda key, width: line(), View(now=0.0))
+    for move in moves:
+        pane._select(keys, move)
+        assert pane.cursor_key in pane._rows_at.values()
+        seen = [plain(content).strip("│ ") for content in pane.lines[1:-1]]
+        assert seen.count(f"row {pane.cursor_key}") == min(ROWS, heights[int(pane.cursor_key or 0)])
 
 
 def test_an_empty_list_says_what_it_was_told_to_say() -> None:

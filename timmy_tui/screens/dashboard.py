@@ -41,6 +41,7 @@ class DashboardScreen(ConsoleScreen[None]):
     BINDING_GROUP_TITLE = "Dashboard"
     HELP = "Four panes over the stack. Go to one with 1…4 or tab; enter opens the row under the cursor."
     AUTO_FOCUS = "#models"
+    ALLOW_IN_MAXIMIZED_VIEW = ".-textual-system,#top,#keys"
 
     BINDINGS = [
         Binding("1", "pane('models')", "Models pane", show=False, id="go.models"),

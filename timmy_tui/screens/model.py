@@ -13,8 +13,9 @@ from timmy_tui.services.ollama.records import InstalledModel, LoadedModel, Model
 from timmy_tui.services.ollama.rules import expiry, match_installed, processor_text
 from timmy_tui.services.snapshot import Snapshot
 from timmy_tui.text import bytes_text, context_text, countdown_text, moment_text
+from timmy_tui.widgets.laid_out import KeptLines
 from timmy_tui.widgets.line import EMPTY, Line, line, wrap
-from timmy_tui.widgets.reader import KeptLines, facts, heading
+from timmy_tui.widgets.reader import facts, heading
 
 
 class ModelScreen(DocumentScreen):

@@ -13,9 +13,10 @@ from timmy_tui.services.providers.records import ProviderStatus
 from timmy_tui.services.reading import SourceError
 from timmy_tui.services.snapshot import Snapshot
 from timmy_tui.text import duration_text, percent_text, span_text, timer_text
+from timmy_tui.widgets.laid_out import KeptLines
 from timmy_tui.widgets.line import EMPTY, Line, line, wrap
 from timmy_tui.widgets.pane import clock_of
-from timmy_tui.widgets.reader import KeptLines, facts, heading
+from timmy_tui.widgets.reader import facts, heading
 
 
 class ProviderScreen(DocumentScreen):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from timmy_tui.glyphs import Glyphs
 from timmy_tui.services.hermes.records import Message, SessionSummary, ToolCall, Transcript
 from timmy_tui.text import moment_text, span_text
+from timmy_tui.widgets.laid_out import LaidOut, Layout
 from timmy_tui.widgets.line import EMPTY, Line, line, wrap
-from timmy_tui.widgets.reader import LaidOut, Layout, facts, laid_out
+from timmy_tui.widgets.reader import facts
 
 NARROWEST = 24
 """Cells that a line gets at least; a megabyte in columns of four would be a million rows."""
@@ -40,19 +41,16 @@ class TranscriptLines:
             head.extend([EMPTY, line((f"{transcript.left_out:,} older messages are left out.", "quiet"))])
         if not transcript.messages:
             head.extend([EMPTY, line(("No message is stored for this session.", "quiet"))])
-        top = laid_out(head)
-        lines, folded = list(top.lines), list(top.folded)
+        rows = LaidOut(head)
         for message in transcript.messages:
             before = known.get(message.id)
             if before is not None and before[0] == message:
                 shown[message.id] = before
             else:
-                shown[message.id] = message, laid_out([EMPTY, *_message_lines(message, width, self._glyphs)])
-            block = shown[message.id][1]
-            lines.extend(block.lines)
-            folded.extend(block.folded)
+                shown[message.id] = message, LaidOut([EMPTY, *_message_lines(message, width, self._glyphs)])
+            rows.extend(shown[message.id][1])
         self._kept = width, shown
-        return LaidOut(lines, folded)
+        return rows
 
 
 def _session_facts(session: SessionSummary, now: float) -> list[tuple[str, str]]:

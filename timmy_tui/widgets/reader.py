@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from textual import events
 from textual.binding import Binding
 
 from timmy_tui.glyphs import UNICODE, Glyphs
 from timmy_tui.text import percent_text
+from timmy_tui.widgets.laid_out import LaidOut, Layout
 from timmy_tui.widgets.line import EMPTY, Line, Span, fit, line, plain, wrap
 from timmy_tui.widgets.lines_view import LinesView
 from timmy_tui.widgets.pane import border
@@ -20,37 +20,6 @@ NARROWEST = 4
 
 Document = Callable[[int], Sequence[Line]]
 """Gives the lines of a text for a width in cells."""
-
-
-class LaidOut(NamedTuple):
-    """The rows of a text in one width, and what is looked at to find something in them."""
-
-    lines: Sequence[Line]
-    folded: Sequence[str]
-    """Each row's text, case folded."""
-
-
-Layout = Callable[[int], LaidOut]
-"""Lays a long text out for a width in cells; called in a thread."""
-
-
-def laid_out(lines: Sequence[Line]) -> LaidOut:
-    """The lines with their folded texts."""
-    return LaidOut(lines, [plain(content).casefold() for content in lines])
-
-
-class KeptLines:
-    """A part of a text that is laid out again only when what it shows, or the width, has changed."""
-
-    def __init__(self) -> None:
-        self._of: tuple[object, int] | None = None
-        self._lines: Sequence[Line] = ()
-
-    def lines(self, shown: object, width: int, lay_out: Document) -> Sequence[Line]:
-        """The lines of ``lay_out`` for ``width``; ``shown`` is compared with what it was the last time."""
-        if self._of != (shown, width):
-            self._of, self._lines = (shown, width), lay_out(width)
-        return self._lines
 
 
 class Reader(LinesView, can_focus=True):
@@ -100,11 +69,11 @@ class Reader(LinesView, can_focus=True):
     ) -> None:
         """As :meth:`read`, for a long text: it is laid out in a thread, and what was there stays until it is done."""
         width = self._inner_width
-        laid = LaidOut((), ())
+        laid = LaidOut()
         if width >= NARROWEST:  # else it is laid out when there is room
             laid = await asyncio.to_thread(layout, width)
         self._layout = layout
-        self._laid_out_for, self._rows, self._folded = width, laid.lines, laid.folded
+        self._laid_out_for, self._rows, self._folded = width, laid, laid.folded
         self._place(status, follow, keep_place)
 
     def _place(self, status: Line, follow: bool, keep_place: bool) -> None:
@@ -184,7 +153,7 @@ class Reader(LinesView, can_focus=True):
         """The rows' folded texts, made for the first letter and kept for the next ones."""
         rows = self._content(max(1, self._inner_width))
         if self._folded is None:
-            self._folded = laid_out(rows).folded
+            self._folded = [plain(content).casefold() for content in rows]
         return self._folded
 
     @property
@@ -215,7 +184,7 @@ class Reader(LinesView, can_focus=True):
                     break
                 laid = await asyncio.to_thread(layout, width)
                 if layout is self._layout:
-                    self._laid_out_for, self._rows, self._folded = width, laid.lines, laid.folded
+                    self._laid_out_for, self._rows, self._folded = width, laid, laid.folded
                     if self._follow and self._at_end:
                         self._top = 10**9
         finally:

@@ -8,15 +8,19 @@ from pathlib import Path
 import timmy_tui.app
 from timmy_tui.app import TimmyApp
 from timmy_tui.config import load_settings
+from timmy_tui.services.logs import open_log
 
 
 class CrashingConsole(TimmyApp):
     CSS_PATH = Path(timmy_tui.app.__file__).with_name("styles.tcss")
 
     def on_mount(self) -> None:
-        raise RuntimeError("a defect")
+        words = "correct horse battery staple"  # looks like no secret, so that nothing but silence keeps it
+        raise RuntimeError(f"a defect of {len(words)}")
 
 
 if __name__ == "__main__":
     timmy_tui.app.TimmyApp = CrashingConsole  # type: ignore[misc]
-    raise SystemExit(timmy_tui.app.run_console(load_settings(os.environ), os.environ))
+    settings = load_settings(os.environ)
+    open_log(settings.log_path)
+    raise SystemExit(timmy_tui.app.run_console(settings, os.environ))

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import timmy_tui
@@ -18,6 +18,9 @@ from timmy_tui.services.worker.queue import WorkerError
 from timmy_tui.text import clean, clean_error
 
 KILLED_S = 2.0
+
+MOMENT_S = 0.5
+"""An idle worker ends within this."""
 
 
 class OwnWorker:
@@ -35,10 +38,15 @@ class OwnWorker:
         """Whether it still runs. One that found another worker has ended at once, and that is fine."""
         return self._process.poll() is None
 
-    def stop(self, timeout_s: float) -> None:
-        """Ask it to end, wait ``timeout_s`` for its tick, then end it and what it started. Blocks."""
+    def stop(self, timeout_s: float, on_wait: Callable[[], None] = lambda: None) -> None:
+        """Ask it to end, wait ``timeout_s`` for its tick, then end it and what it started. Blocks.
+
+        ``on_wait`` is called when that takes longer than a moment.
+        """
         self._process.terminate()
         try:
+            if not self._ends_within(MOMENT_S):
+                on_wait()
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             signal_group(self._process.pid, signal.SIGKILL)
@@ -49,6 +57,13 @@ class OwnWorker:
         finally:
             if self._process.stdin is not None:
                 self._process.stdin.close()
+
+    def _ends_within(self, timeout_s: float) -> bool:
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
 
 def ensure_worker(settings: Settings, env: Mapping[str, str]) -> OwnWorker | None:
