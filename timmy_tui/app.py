@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -106,7 +105,8 @@ class TimmyApp(App[None]):
         self._monitor = monitor
         self.glyphs = ASCII if settings.config.ascii else UNICODE
         self.snapshot = Snapshot(host="")
-        self.activity: deque[Activity] = deque(maxlen=ACTIVITY_KEPT)
+        self.activity: list[Activity] = []
+        """What changed since the console opened, newest first."""
         self.paused = False
         self.model_work = ModelWork(self)
         self.tick_work = TickWork(self)
@@ -234,15 +234,19 @@ class TimmyApp(App[None]):
         self._alert(self.snapshot, snapshot)
         self.snapshot = snapshot
         if news:
-            self.activity.extendleft(news)
+            # An event may be told later than a younger one: a tick has its own time.
+            newest_first = sorted((*self.activity, *news), key=lambda event: event.at, reverse=True)
+            self.activity = newest_first[:ACTIVITY_KEPT]
         if not self.paused:
             self.snapshot_signal.publish(snapshot)
 
     def _alert(self, before: Snapshot, after: Snapshot) -> None:
         """Tell the operator of a new tick's alerts; with the bell where it is wanted."""
         old, new = before.heartbeat.value, after.heartbeat.value
-        if old is None or new is None or new.last is None or (old.last and old.last.head == new.last.head):
+        if old is None or new is None or new.last is None:
             return
+        if old.last is not None and (new.last.head.at or 0) <= (old.last.head.at or 0):
+            return  # the same tick, or an older one: the log was replaced
         alerts = [action for action in new.last.actions if action.upper().startswith("ALERT")]
         if not alerts:
             return

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from textual.geometry import Size
 
 from timmy_tui.widgets.line import Line, line, plain
