@@ -22,9 +22,8 @@ from textual.widgets import Input
 from textual.worker import Worker
 
 from timmy_tui import themes
-from timmy_tui.config import ConfigError, Settings
+from timmy_tui.config import Settings
 from timmy_tui.glyphs import ASCII, UNICODE
-from timmy_tui.readers import run_apart
 from timmy_tui.screens.dashboard import DashboardScreen
 from timmy_tui.screens.model_work import ModelWork
 from timmy_tui.screens.tick_work import TickWork
@@ -36,6 +35,7 @@ from timmy_tui.terminal import (
     NO_CONTROL,
     PLAIN_SIGNS,
     TERMINAL_CHECK_S,
+    Watchdog,
     end_on_signals,
     leave_at_once,
     terminal_is_gone,
@@ -53,9 +53,6 @@ _log = logging.getLogger(__name__)
 ACTIVITY_KEPT = 500
 TIDY_S = 4.0
 """When nobody waits for the start any more."""
-
-STOP_GRACE_S = 5.0
-"""What a worker gets on top of its own deadline to end its model call and write that down."""
 
 QUIT_LOOK_S = 1.0
 """How long quitting may look for what it would have to wait for."""
@@ -114,6 +111,7 @@ class TimmyApp(App[None]):
         """The worker process that this console started, if it did."""
         self.crash: str | None = None
         """What ended the console that nobody caught: one safe line."""
+        self.watchdog = Watchdog()
         self._worker_start = asyncio.Lock()
         self._asks_to_quit = False
         self.snapshot_signal: Signal[Snapshot] = Signal(self, "snapshot")
@@ -151,11 +149,10 @@ class TimmyApp(App[None]):
 
     def on_mount(self) -> None:
         """Start what runs beside the screens, after the first paint."""
-        if self.settings.config.keys:
-            self._apply_keys()
+        self.set_keymap(self.settings.config.keys)
         if not self.live:
             return
-        end_on_signals(self)
+        end_on_signals(self, self.watchdog)
 
     def on_ready(self) -> None:
         """The first frame is on the screen: ask the sources."""
@@ -396,44 +393,3 @@ class TimmyApp(App[None]):
         if isinstance(screen, DashboardScreen):
             yield from screen.commands()
         yield SystemCommand("Quit", "Leave the console", self.action_quit)
-
-    def _apply_keys(self) -> None:
-        from timmy_tui.screens.help import known_binding_ids
-
-        known = known_binding_ids(type(self))
-        keys = self.settings.config.keys
-        unknown = sorted(set(keys) - known)
-        if unknown:
-            self.notify(
-                f"keys: unknown id {clean(', '.join(unknown))}; the help screen lists all ids",
-                severity="warning",
-                timeout=10,
-                markup=False,
-            )
-        self.set_keymap({name: key for name, key in keys.items() if name in known})
-
-
-def run_console(settings: Settings, env: Mapping[str, str] | None = None) -> int:
-    """Open the console and return the exit code; a crash is never 0."""
-    app = TimmyApp(settings, env=env)
-    if settings.config.theme not in app.available_themes:
-        known = ", ".join((*themes.CYCLE, "…any of Textual's"))
-        raise ConfigError(f"theme: {settings.config.theme!r} is not known; choose one of {known}")
-    try:
-        run_apart(app.run_async(mouse=settings.config.mouse))
-    finally:
-        if app.own_worker is not None:
-            wait_s = settings.config.worker.stop_timeout_s + STOP_GRACE_S
-            app.own_worker.stop(wait_s, lambda: _tell_wait(wait_s))
-    if app.crash is not None:
-        sys.stderr.write(f"timmy-tui crashed: {app.crash}; see {clean(str(settings.log_path))}\n")
-    return app.return_code or 0
-
-
-def _tell_wait(wait_s: float) -> None:
-    """Why the shell is not back yet."""
-    try:
-        sys.stderr.write(f"timmy-tui: the worker ends its tick first ({wait_s:.0f} s at most; ctrl+c does not wait)\n")
-        sys.stderr.flush()
-    except OSError:  # the terminal may be gone
-        pass

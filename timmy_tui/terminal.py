@@ -9,8 +9,9 @@ import os
 import signal
 import sys
 import termios
+import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
@@ -37,6 +38,12 @@ class _Shown:
 
 
 _SHOWN = _Shown()
+
+END_WITHIN_S = 5.0
+"""How long an app may take to restore the terminal after a signal."""
+
+FEW_COLOURS = frozenset({"ansi", "linux", "rxvt", "screen", "tmux", "vt100", "vt220", "xterm"})
+"""What ``TERM`` is where nothing is said of 256 colours."""
 
 TERMINAL_CHECK_S = 5.0
 """How often a vanished terminal is looked for; without it Textual spins for ever (§3.3)."""
@@ -90,11 +97,40 @@ def _tolerant_decoder(encoding: str) -> Callable[[], codecs.IncrementalDecoder]:
     return functools.partial(codecs.getincrementaldecoder(encoding), errors="replace")
 
 
-def end_on_signals(app: App[None]) -> None:
+class Watchdog:
+    """Ends a process that was told to end and can't: closing a terminal that vanished may block for ever."""
+
+    def __init__(self) -> None:
+        self._timer: threading.Timer | None = None
+
+    def arm(self, code: int) -> None:
+        """End the process with ``code`` in :data:`END_WITHIN_S` unless :meth:`disarm` comes first."""
+        if self._timer is None:
+            self._timer = threading.Timer(END_WITHIN_S, os._exit, (code,))
+            self._timer.daemon = True
+            self._timer.start()
+
+    def disarm(self) -> None:
+        """The app has ended by itself."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def end_on_signals(app: App[None], watchdog: Watchdog) -> None:
     """SIGTERM and SIGHUP end the app through its own exit, so that the terminal is restored."""
+
+    def end(code: int) -> None:
+        watchdog.arm(code)
+        app.exit(return_code=code)
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, app.exit, None, 128 + number)
+        loop.add_signal_handler(number, end, 128 + number)
+
+
+def has_few_colours(env: Mapping[str, str]) -> bool:
+    """A terminal that tells of no more than 16 colours: ours would all become white and red there."""
+    return not env.get("COLORTERM") and env.get("TERM", "") in FEW_COLOURS
 
 
 def terminal_is_gone() -> bool:

@@ -305,15 +305,6 @@ async def test_a_replaced_key_shows_in_the_help(stack: Stack) -> None:
         assert zoom.startswith("^f")
 
 
-async def test_an_unknown_key_id_is_named_and_the_rest_still_holds(stack: Stack) -> None:
-    app = scenes.console(stack.env, keys={"zomo[/]": "x", "zoom": "ctrl+f"})
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await open_with(pilot, stack.healthy())
-        assert any("unknown id zomo[/]" in text for text in toasts(app))
-        await pilot.press("ctrl+f")
-        assert app.screen.maximized is not None
-
-
 async def test_ctrl_t_goes_round_the_themes(stack: Stack) -> None:
     app = scenes.console(stack.env)
     async with app.run_test(size=SIZE, notifications=True) as pilot:

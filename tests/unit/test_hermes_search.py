@@ -51,6 +51,26 @@ def test_the_fixtures_words() -> None:
     assert hits[0].at == pytest.approx(1795146717.4088063)
 
 
+def test_a_search_that_is_told_to_stop_stops_in_the_middle_of_its_messages(tmp_path: Path) -> None:
+    writer = written(tmp_path / "state.db", fts=False)
+    writer.connection.execute("BEGIN")
+    for _ in range(20_000):
+        writer._insert("messages", {"session_id": "s", "role": "user", "content": "words", "timestamp": NOW})
+    writer.connection.execute("COMMIT")
+    writer.close()
+    looks: list[bool] = []
+
+    def should_stop() -> bool:
+        looks.append(len(looks) >= 2)
+        return looks[-1]
+
+    store = HermesStore(tmp_path, clock=lambda: NOW)
+    assert store.search("disk", should_stop=should_stop) == ()
+    assert looks.count(True) <= 3  # SQLite heard the first one
+    assert len(store.search("disk")) == 2
+    assert store.search("disk", should_stop=lambda: True) == ()
+
+
 def test_every_word_must_be_there(home: Path) -> None:
     assert found(home, "disk") == [1, 2]
     assert found(home, "disk percent") == [1]

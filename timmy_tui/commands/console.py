@@ -52,7 +52,7 @@ def check_terminal(env: Mapping[str, str]) -> None:
 
 
 def _run(settings: Settings, env: Mapping[str, str]) -> int:
-    from timmy_tui.app import run_console
+    from timmy_tui.opening import run_console
     from timmy_tui.services.logs import open_log
 
     note = open_log(settings.log_path)

@@ -12,7 +12,7 @@ from timmy_tui.services.providers.metrics import ProviderEvent, read_provider_ev
 from timmy_tui.services.providers.records import ProviderStatus
 from timmy_tui.services.reading import SourceError
 from timmy_tui.services.snapshot import Snapshot
-from timmy_tui.text import duration_text, percent_text, span_text, timer_text
+from timmy_tui.text import duration_text, moment_text, percent_text, span_text, timer_text
 from timmy_tui.widgets.laid_out import KeptLines
 from timmy_tui.widgets.line import EMPTY, Line, line, wrap
 from timmy_tui.widgets.pane import clock_of
@@ -100,7 +100,7 @@ class ProviderScreen(DocumentScreen):
 
 
 def _event_line(event: ProviderEvent) -> Line:
-    when = "?" if event.at is None else clock_of(event.at)
+    when = moment_text(event.at, "%m-%d %H:%M:%S")
     return line((f"{when}  ", "quiet"), (event.event, "strong"), f"  {event.text}")
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import timmy_tui.app
+import timmy_tui.opening
 from timmy_tui.app import TimmyApp
 from timmy_tui.config import load_settings
 from timmy_tui.services.logs import open_log
@@ -20,7 +21,7 @@ class CrashingConsole(TimmyApp):
 
 
 if __name__ == "__main__":
-    timmy_tui.app.TimmyApp = CrashingConsole  # type: ignore[misc]
+    timmy_tui.opening.TimmyApp = CrashingConsole  # type: ignore[misc]
     settings = load_settings(os.environ)
     open_log(settings.log_path)
-    raise SystemExit(timmy_tui.app.run_console(settings, os.environ))
+    raise SystemExit(timmy_tui.opening.run_console(settings, os.environ))
