@@ -232,7 +232,7 @@ class TimmyApp(App[None]):
         self.snapshot = snapshot
         if news:
             # An event may be told later than a younger one: a tick has its own time.
-            newest_first = sorted((*self.activity, *news), key=lambda event: event.at, reverse=True)
+            newest_first = sorted((*reversed(news), *self.activity), key=lambda event: event.at, reverse=True)
             self.activity = newest_first[:ACTIVITY_KEPT]
         if not self.paused:
             self.snapshot_signal.publish(snapshot)

@@ -213,14 +213,13 @@ async def test_an_unexpected_failure_is_a_reading_too(
 
 async def test_a_question_that_somebody_else_cancelled_is_a_failed_reading(source: Source, clock: Clock) -> None:
     source.answer = "old"
-    paced = Paced(source.ask, Pace(2.0, 30.0), clock)
-    async with running(paced) as published:
-        source.answer = asyncio.CancelledError()
-        await paced.next_pause()
-        assert (published[-1].value, published[-1].error) == ("old", "the question to source was given up")
-        source.answer = "new"
-        await paced.next_pause()
-        assert published[-1].value == "new"
+    one = poller(source, clock)
+    await one.poll()
+    source.answer = asyncio.CancelledError()
+    reading = await one.poll()
+    assert (reading.value, reading.error) == ("old", "the question to the source was given up")
+    source.answer = "new"
+    assert (await one.poll()).value == "new"
 
 
 async def test_the_pause_grows_with_each_failure_and_is_reset_by_an_answer(source: Source, clock: Clock) -> None:

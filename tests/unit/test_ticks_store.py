@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -198,6 +200,27 @@ def test_a_tick_is_loaded_whole_from_its_place(world: World) -> None:
     exchange = world.store.load_exchange(reading.recent[2].place)
     assert exchange.tick_id == reading.recent[2].tick_id
     assert exchange.prompt.startswith("System state at 2026-11-20 09:36.")
+
+
+def test_a_tick_is_loaded_while_a_reading_is_under_way(world: World) -> None:
+    world.tick(NOON)
+    place = world.read().recent[-1].place
+    begun, go_on = threading.Event(), threading.Event()
+
+    def clock() -> float:
+        begun.set()
+        assert go_on.wait(20)
+        return NOON.timestamp()
+
+    store = HeartbeatStore(world.folder, every_s=600, clock=clock, zone=UTC)
+    with ThreadPoolExecutor() as threads:
+        reading = threads.submit(store.read)
+        try:
+            assert begun.wait(20)
+            assert threads.submit(store.load, place).result(20).head.place == place
+        finally:
+            go_on.set()
+        assert reading.result(20).recent[-1].place == place
 
 
 def test_a_place_that_holds_another_tick_now_is_an_error(world: World) -> None:

@@ -30,8 +30,8 @@ from timmy_tui.text import clean
 __all__ = ["HermesError", "HermesStore"]
 
 DATABASE_NAME = "state.db"
-STOP_CHECK_STEPS = 50_000
-"""Steps of SQLite's machine, about a millisecond, between two looks at whether a search is still wanted."""
+STOP_CHECK_STEPS = 5_000
+"""Steps of SQLite's machine, about a thousand messages, between two looks at whether a search is still wanted."""
 
 SETTLED_S = 0.1
 COARSE_SETTLED_S = 2.5
