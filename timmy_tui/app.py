@@ -342,15 +342,14 @@ class TimmyApp(App[None]):
         return runs and f"This console's worker runs {runs}: it is finished before the console ends."
 
     async def _own_worker_does(self, own: OwnWorker) -> str | None:
-        """What our worker does at this moment: the snapshot may be seconds old."""
+        """What our worker does that is worth a question, at this moment: the snapshot may be seconds old."""
         try:
             async with asyncio.timeout(QUIT_LOOK_S):
                 worker = await asyncio.to_thread(self.monitor.sources.worker.read)
         except (SourceError, TimeoutError):
             return None
-        if worker.pid != own.pid or worker.running is None:
-            return None
-        return "a tick" if worker.running == "heartbeat_tick" else worker.running.replace("_", " ")
+        # The export and the pruning go on where they were at the next start: they are nothing to ask about.
+        return "a tick" if worker.pid == own.pid and worker.running == "heartbeat_tick" else None
 
     def action_help(self) -> None:
         """Show the keys of the screen that is open."""

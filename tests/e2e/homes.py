@@ -60,11 +60,24 @@ class Home:
         }
 
     def configure(self, **values: object) -> Home:
-        """Write ``tui.yaml``; polls are quick unless ``intervals`` says otherwise."""
+        """Write ``tui.yaml``; polls are quick unless ``intervals`` says otherwise.
+
+        The console starts no worker: one would beat by the wall clock, in the minutes that end in 0.
+        """
         self.timmy.mkdir(exist_ok=True)
-        document = {"intervals": QUICK, "timeouts": {"ollama_s": 1.0, "providers_s": 1.0}, **values}
+        document = {
+            "intervals": QUICK,
+            "timeouts": {"ollama_s": 1.0, "providers_s": 1.0},
+            "worker": {"autostart": False},
+            **values,
+        }
         (self.timmy / "tui.yaml").write_text(yaml.safe_dump(document))
         return self
+
+    def with_worker(self, stop_timeout_s: float = 20, **values: object) -> Home:
+        """Write ``tui.yaml`` for a console that starts a worker, whose own next tick is hours away."""
+        worker = {"autostart": True, "stop_timeout_s": stop_timeout_s}
+        return self.configure(worker=worker, heartbeat={"every_minutes": 1_440}, **values)
 
     def providers(self, *providers: Mapping[str, object]) -> None:
         """Write ``providers.yaml``."""

@@ -31,7 +31,7 @@ def empty(tmp_path: Path) -> Home:
 @pytest.fixture
 def quiet(empty: Home) -> Home:
     """The same with a tick in the log: the console opens on its dashboard."""
-    empty.configure()
+    empty.with_worker()
     empty.ticks(1)
     return empty
 
@@ -150,7 +150,7 @@ def test_quitting_waits_for_the_tick_after_a_question_and_says_so(quiet: Home) -
     """A model that never answers: the tick gets its time to end, then it is ended."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         quiet.ollama = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        quiet.configure(worker={"stop_timeout_s": 1})
+        quiet.with_worker(stop_timeout_s=1)
         with Console(quiet.env) as console:
             console.wait_for(OWN)
             console.press("t")

@@ -53,7 +53,7 @@ def test_a_signal_ends_it_cleanly(home: Home, number: signal.Signals, code: int)
 def lost_mount(home: Home) -> Home:
     """Hermes' home never answers: reading its ``active_profile`` waits for somebody who writes into the pipe."""
     os.mkfifo(home.hermes / "active_profile")
-    return home.configure(session_export={"enabled": False})  # the worker would hang in it
+    return home.with_worker(session_export={"enabled": False})  # the worker would hang in it
 
 
 def test_q_ends_it_while_a_read_hangs(lost_mount: Home) -> None:

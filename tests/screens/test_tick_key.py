@@ -542,12 +542,6 @@ def runs_a_tick(app: TimmyApp, own: OwnWorker, by_hand: WorkerByHand) -> str:
     return "worker runs a tick"
 
 
-def exports_sessions(app: TimmyApp, own: OwnWorker, by_hand: WorkerByHand) -> str:
-    app.own_worker = own
-    by_hand.begin(pid=own.pid, running="session_export")
-    return "worker runs session export"
-
-
 def waits_for_a_tick(app: TimmyApp, own: OwnWorker, by_hand: WorkerByHand) -> str:
     app.own_worker = own
     by_hand.begin(pid=own.pid)
@@ -555,7 +549,17 @@ def waits_for_a_tick(app: TimmyApp, own: OwnWorker, by_hand: WorkerByHand) -> st
     return "worker runs a tick"
 
 
-@pytest.mark.parametrize("begin", [pulls, runs_a_tick, exports_sessions, waits_for_a_tick])
+async def test_quit_does_not_ask_for_what_goes_on_at_the_next_start(bench: Bench, own_worker: OwnWorker) -> None:
+    app = bench.console()
+    async with app.run_test(size=SIZE) as pilot:
+        await show(pilot, bench.snapshot())
+        app.own_worker = own_worker
+        WorkerByHand(bench.settings, bench.clock).begin(pid=own_worker.pid, running="session_export")
+        await leave(pilot)
+        assert not isinstance(app.screen, ConfirmDialog)
+
+
+@pytest.mark.parametrize("begin", [pulls, runs_a_tick, waits_for_a_tick])
 @pytest.mark.parametrize(("answer", "left"), [("n", False), ("enter", False), ("y", True)])
 async def test_quit_asks_while_something_of_the_operators_runs(
     bench: Bench,
