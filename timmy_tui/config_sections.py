@@ -1,0 +1,210 @@
+"""The sections of ``tui.yaml``: what each key is, its type, its bounds and its default."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from timmy_tui.text import clean
+
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+
+
+class OllamaConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """One Ollama server."""
+
+    name: str = "local"
+    url: str = ""
+    """Any form of ``OLLAMA_HOST``; empty = ``http://127.0.0.1:11434``. See :meth:`Settings.ollama_address`."""
+    headers: dict[str, str] = {}
+    """Extra request headers; ``${ENV}`` inside a value is expanded."""
+    vram_total_gb: Annotated[float, Meta(gt=0)] | None = None
+    """The server's GPU memory, for a server on another machine, in decimal gigabytes."""
+
+    @property
+    def shown_name(self) -> str:
+        """The name by which every view and every action knows the server."""
+        return clean(self.name, limit=40)
+
+
+class HermesConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where Hermes Agent keeps its store, and how it is called."""
+
+    home: str = ""
+    """Empty = ``~/.hermes``; ``HERMES_HOME`` in the environment stands above it."""
+    profile: str = ""
+    """Empty = the profile that ``active_profile`` names."""
+    command: str = "hermes"
+    hours: Annotated[float, Meta(gt=0, le=24 * 366)] = 24
+    """The window of the sessions pane."""
+
+
+class HttpProbeConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """An HTTP health check; its result is the perception's ``NAME_alive``."""
+
+    name: str
+    url: str
+    timeout_s: Seconds = 5
+
+
+class TcpProbeConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """A TCP port that should accept; its result is the perception's ``NAME_alive``."""
+
+    name: str
+    host: str
+    port: Annotated[int, Meta(ge=1, le=65_535)]
+    timeout_s: Seconds = 3
+
+
+class CommandProbeConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """A local command of the operator's: an argument vector, never a shell line. Its output becomes ``NAME``."""
+
+    name: str
+    run: tuple[str, ...]
+    timeout_s: Seconds = 10
+
+
+class ProbesConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the heartbeat perceives besides the stack itself."""
+
+    http: tuple[HttpProbeConfig, ...] = ()
+    tcp: tuple[TcpProbeConfig, ...] = ()
+    commands: tuple[CommandProbeConfig, ...] = ()
+    disks: tuple[str, ...] = ("~",)
+    inference: bool = False
+    """Ask the loaded model for one token (``inference_ok``); it costs a real call."""
+
+
+class NotifyConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What an alert does besides its event."""
+
+    bell: bool = False
+    run: tuple[str, ...] = ()
+    """An argument vector that gets the alert's text on standard input."""
+
+
+class HeartbeatConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The heartbeat and its log."""
+
+    enabled: bool = True
+    every_minutes: Annotated[int, Meta(ge=1, le=1440)] = 10
+    timeout_s: Seconds = 130
+    """The whole tick's deadline: what ``t`` waits for."""
+    model: str = ""
+    """Empty = the provider's own default."""
+    local_only: bool = True
+    task: str = ""
+    """The name of somebody else's task (``tasks.heartbeat_tick``): the key enqueues that, our worker stays away."""
+    probes: ProbesConfig = ProbesConfig()
+    notify: NotifyConfig = NotifyConfig()
+
+
+class ActionConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """One thing that a decision may name. The model's words never become a part of it."""
+
+    run: tuple[str, ...]
+    approve: Literal["always", "never"] = "always"
+    timeout_s: Seconds = 30
+
+
+class QueueConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Huey's queue."""
+
+    url: str = "sqlite"
+    """``sqlite`` (``TIMMY_HOME/queue.db``), ``sqlite:///abs/path``, ``redis://host:port/db``."""
+    name: str = "timmy"
+
+
+class WorkerConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The worker process."""
+
+    autostart: bool = True
+    stop_timeout_s: Seconds = 20
+    """How long a running task may go on after SIGTERM."""
+
+
+class SessionExportConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The periodic export of user→assistant pairs from all Hermes sessions."""
+
+    enabled: bool = True
+    every_hours: Annotated[int, Meta(ge=1, le=168)] = 4
+
+
+class CircuitConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """A provider's breaker, with the key names such stacks already use."""
+
+    failure_threshold: Annotated[int, Meta(ge=1)] = 5
+    recovery_timeout: Seconds = 60
+    half_open_max_calls: Annotated[int, Meta(ge=1)] = 2
+
+
+class CascadeConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a call goes down the providers."""
+
+    timeout_seconds: Seconds = 30
+    max_retries_per_provider: Annotated[int, Meta(ge=0)] = 2
+    retry_delay_seconds: Annotated[float, Meta(ge=0)] = 1
+    circuit_breaker: CircuitConfig = CircuitConfig()
+
+
+class ProviderModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """One model of a provider."""
+
+    name: str
+    default: bool = False
+    context_window: int | None = None
+    capabilities: tuple[str, ...] = ()
+
+
+class ProviderConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """One provider of the cascade."""
+
+    name: str
+    type: Literal["hermes", "ollama", "openai", "anthropic"]
+    enabled: bool = True
+    priority: int = 100
+    url: str = ""
+    base_url: str = ""
+    api_key: str = ""
+    models: tuple[ProviderModelConfig, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """The configured URL under either of its two key names."""
+        return self.base_url or self.url
+
+    @property
+    def default_model(self) -> str | None:
+        """The model marked default, else the first."""
+        chosen = next((model for model in self.models if model.default), None)
+        chosen = chosen or next(iter(self.models), None)
+        return chosen.name if chosen else None
+
+
+class ProvidersFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """``TIMMY_HOME/providers.yaml``."""
+
+    cascade: CascadeConfig = CascadeConfig()
+    providers: tuple[ProviderConfig, ...] = ()
+
+
+class IntervalsConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds between two polls of a source. A source is never asked while an answer is awaited."""
+
+    ollama_s: Seconds = 5
+    ollama_tags_s: Seconds = 60
+    hermes_s: Seconds = 2
+    ticks_s: Seconds = 2
+    """The tick log is also watched: a new tick shows at once. This is the guarantee behind it."""
+    providers_s: Seconds = 30
+    worker_s: Seconds = 5
+    gpu_s: Seconds = 10
+
+
+class TimeoutsConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds after which a source counts as not answering."""
+
+    ollama_s: Seconds = 10
+    """Ollama's own locks can hold ``/api/ps`` for seconds (facts/ollama.md §1)."""
+    providers_s: Seconds = 5
