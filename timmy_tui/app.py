@@ -27,9 +27,10 @@ from timmy_tui.glyphs import ASCII, UNICODE
 from timmy_tui.screens.dashboard import DashboardScreen
 from timmy_tui.screens.model_work import ModelWork
 from timmy_tui.screens.tick_work import TickWork
-from timmy_tui.services.activity import Activity, changes
+from timmy_tui.services.activity import Activity, changes, new_tick
 from timmy_tui.services.reading import SourceError
 from timmy_tui.services.snapshot import Snapshot
+from timmy_tui.services.ticks.records import Tick
 from timmy_tui.startup import settled, tidied
 from timmy_tui.terminal import (
     NO_CONTROL,
@@ -56,6 +57,9 @@ TIDY_S = 4.0
 
 QUIT_LOOK_S = 1.0
 """How long quitting may look for what it would have to wait for."""
+
+WORKER_LOOKS, WORKER_LOOK_S = 10, 0.5
+"""How often and at what distance a worker that was just started is looked for."""
 
 WORKER_START_S = 1.5
 """How long after the first frame a worker of our own is thought of: the panes come first."""
@@ -179,6 +183,13 @@ class TimmyApp(App[None]):
             await self.ensure_worker()
         except SourceError as error:
             self.notify(f"{error.message}\n{error.hint}".strip(), severity="warning", timeout=8, markup=False)
+            return
+        for _ in range(WORKER_LOOKS):
+            worker = self.snapshot.worker.value
+            if self.own_worker is None or (worker is not None and worker.state == "up"):
+                break
+            await asyncio.sleep(WORKER_LOOK_S)  # it takes its lock in half a second; the next poll is further away
+            self.monitor.refresh("worker")
 
     async def ensure_worker(self) -> None:
         """Start a worker of our own when none is alive and one is wanted. Raises ``WorkerError``."""
@@ -228,7 +239,9 @@ class TimmyApp(App[None]):
     def publish(self, snapshot: Snapshot) -> None:
         """Take in a new snapshot: note what changed, tell the screens."""
         news = changes(self.snapshot, snapshot, self.clock())
-        self._alert(self.snapshot, snapshot)
+        tick = new_tick(self.snapshot, snapshot)
+        if tick is not None:
+            self._alert(tick)
         self.snapshot = snapshot
         if news:
             # An event may be told later than a younger one: a tick has its own time.
@@ -237,18 +250,13 @@ class TimmyApp(App[None]):
         if not self.paused:
             self.snapshot_signal.publish(snapshot)
 
-    def _alert(self, before: Snapshot, after: Snapshot) -> None:
+    def _alert(self, tick: Tick) -> None:
         """Tell the operator of a new tick's alerts; with the bell where it is wanted."""
-        old, new = before.heartbeat.value, after.heartbeat.value
-        if old is None or new is None or new.last is None:
-            return
-        if old.last is not None and (new.last.head.at or 0) <= (old.last.head.at or 0):
-            return  # the same tick, or an older one: the log was replaced
-        alerts = [action for action in new.last.actions if action.upper().startswith("ALERT")]
+        alerts = [action for action in tick.actions if action.upper().startswith("ALERT")]
         if not alerts:
             return
-        severity: SeverityLevel = "error" if new.last.head.severity == "critical" else "warning"
-        self.notify("\n".join(alerts[:3]), title=f"tick {new.last.head.severity}", severity=severity, markup=False)
+        severity: SeverityLevel = "error" if tick.head.severity == "critical" else "warning"
+        self.notify("\n".join(alerts[:3]), title=f"tick {tick.head.severity}", severity=severity, markup=False)
         if self.settings.config.heartbeat.notify.bell:
             self.bell()
 
@@ -383,9 +391,7 @@ class TimmyApp(App[None]):
         yield SystemCommand("Help", "Keys of this screen", self.action_help)
         yield SystemCommand("Refresh", "Ask every source now", self.action_refresh_now)
         yield SystemCommand("Pause", "Hold the panes still, or go on", self.action_pause)
-        yield SystemCommand(
-            "Theme: next", "Dark, light, high contrast, the terminal's own colours", self.action_next_theme
-        )
+        yield SystemCommand("Theme: next", "Dark, light, contrast, the terminal's own", self.action_next_theme)
         yield SystemCommand("Theme: choose", "Any theme by name", self.action_change_theme)
         yield SystemCommand("Setup", "What was found here, and how to get the rest", self.action_setup)
         yield SystemCommand("Picture", "Save this screen as an SVG file", self.action_picture)

@@ -12,8 +12,8 @@ from msgspec import Struct
 from timmy_tui.config import Settings
 from timmy_tui.glyphs import ASCII, UNICODE, Glyphs
 
-PIPE_SIZE = (100, 24)
-"""Columns and rows where there is no terminal to ask."""
+PIPE_SIZE = (240, 24)
+"""Columns and rows where there is no terminal to ask: nothing is cut for want of a screen."""
 
 
 class Output(Struct, frozen=True):

@@ -13,7 +13,7 @@ from timmy_tui.services.ollama.records import LoadedModel, OllamaReading
 from timmy_tui.services.providers.records import ProvidersReading, ProviderStatus
 from timmy_tui.services.reading import Reading
 from timmy_tui.services.snapshot import OllamaServer, Snapshot
-from timmy_tui.services.ticks.records import TickHead
+from timmy_tui.services.ticks.records import Tick, TickHead
 from timmy_tui.text import clean
 
 T = TypeVar("T")
@@ -133,6 +133,16 @@ def _session_now(session: SessionSummary, state: SessionState, at: float) -> Ite
 def _session_text(session: SessionSummary, what: str) -> str:
     title = f": {session.title}" if session.title else ""
     return f"{session.source} session {what}{title}"
+
+
+def new_tick(before: Snapshot, after: Snapshot) -> Tick | None:
+    """The log's last tick when it is a younger one than before; None for an older one, of a log that was replaced."""
+    old, new = before.heartbeat.value, after.heartbeat.value
+    if old is None or new is None or new.last is None:
+        return None
+    if old.last is not None and (new.last.head.at or 0) <= (old.last.head.at or 0):
+        return None
+    return new.last
 
 
 def _ticks(before: Snapshot, after: Snapshot, now: float) -> Iterator[Activity]:

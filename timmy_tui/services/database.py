@@ -104,13 +104,9 @@ def transaction(path: Path) -> Iterator[sqlite3.Connection]:
     """
     with closing(open_database(path)) as connection:
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
                 yield connection
-            except BaseException:
-                connection.rollback()
-                raise
-            connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise database_error(path, error) from None
 
@@ -160,13 +156,9 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     _write_ahead(connection)
     connection.execute("PRAGMA synchronous=NORMAL")
     if any(columns.keys() - columns_of(connection, table).keys() for table, columns in _TABLES.items()):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
             _migrate(connection, path)
-        except BaseException:
-            connection.rollback()
-            raise
-        connection.execute("COMMIT")
 
 
 def _survive_bad_text(connection: sqlite3.Connection) -> None:
