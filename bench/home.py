@@ -83,6 +83,11 @@ def make_home(root: Path, ollama_url: str, *, ticks: int = DAY_TICKS, sessions: 
     return home
 
 
+def keep_still(home: Home) -> None:
+    """No tick of the worker's own while something is measured: the schedule goes by the wall clock."""
+    (home.heartbeat.parent / "tui.yaml").write_text("heartbeat: {every_minutes: 1440}\n")
+
+
 def write_ticks(directory: Path, now: float, count: int) -> Path:
     """``count`` ticks that end now: each in the file of its local day, a flood of them in today's."""
     today = _day_file(directory, now)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import ROOT
 from bench.figures import Row, say
-from bench.home import DAY_TICKS, MANY_TICKS, make_home, terminal_env
+from bench.home import DAY_TICKS, MANY_TICKS, keep_still, make_home, terminal_env
 from bench.process import children_cpu_s, cpu_s, rss_bytes
 from bench.servers import server
 from bench.start import BARE, CONSOLE
@@ -34,6 +34,8 @@ def bench_idle(quick: bool) -> list[Row]:
             make_home(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="timmy-bench-"))), url, ticks=ticks)
             for ticks in (DAY_TICKS, MANY_TICKS)
         )
+        for home in (day, many):
+            keep_still(home)
         bare = stack.enter_context(Terminal(BARE, terminal_env()))
         clock = stack.enter_context(Terminal(CLOCK, terminal_env()))
         ours = stack.enter_context(Terminal(CONSOLE, day.env()))

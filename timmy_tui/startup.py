@@ -16,3 +16,13 @@ def tidied() -> None:
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+    _hand_back_memory()
+
+
+def _hand_back_memory() -> None:
+    """Give freed pages back to the system, where the C library keeps them and can be asked to (glibc)."""
+    import ctypes
+
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
