@@ -22,6 +22,9 @@ from timmy_tui.text import clean
 
 T = TypeVar("T")
 
+HINTS_AFTER_S = 0.5
+"""Longer than the panes need to paint what was just read."""
+
 APPROVALS_S = 10.0
 """They come with a tick, which asks for them at once; this is for those that another console decided."""
 
@@ -139,9 +142,10 @@ class Monitor:
     async def _follow_hints(self) -> None:
         """A file event only wakes the poller: the stat poll stays the guarantee (facts/tailing.md row 23).
 
-        The watcher is imported when every source has said something: nobody waits for it.
+        The watcher is imported a moment after every source has said something, so that no pane waits for it.
         """
         await self._first_round.wait()
+        await asyncio.sleep(HINTS_AFTER_S)
         async for _ in self.sources.tick_hints():
             self.refresh("heartbeat")
 
