@@ -27,7 +27,7 @@ from timmy_tui.glyphs import ASCII, UNICODE
 from timmy_tui.screens.dashboard import DashboardScreen
 from timmy_tui.screens.model_work import ModelWork
 from timmy_tui.screens.tick_work import TickWork
-from timmy_tui.services.activity import Activity, changes, new_tick
+from timmy_tui.services.activity import Activity, alerting_tick, alerts_of, changes
 from timmy_tui.services.reading import SourceError
 from timmy_tui.services.snapshot import Snapshot
 from timmy_tui.services.ticks.records import Tick
@@ -239,7 +239,7 @@ class TimmyApp(App[None]):
     def publish(self, snapshot: Snapshot) -> None:
         """Take in a new snapshot: note what changed, tell the screens."""
         news = changes(self.snapshot, snapshot, self.clock())
-        tick = new_tick(self.snapshot, snapshot)
+        tick = alerting_tick(self.snapshot, snapshot)
         if tick is not None:
             self._alert(tick)
         self.snapshot = snapshot
@@ -252,11 +252,8 @@ class TimmyApp(App[None]):
 
     def _alert(self, tick: Tick) -> None:
         """Tell the operator of a new tick's alerts; with the bell where it is wanted."""
-        alerts = [action for action in tick.actions if action.upper().startswith("ALERT")]
-        if not alerts:
-            return
         severity: SeverityLevel = "error" if tick.head.severity == "critical" else "warning"
-        self.notify("\n".join(alerts[:3]), title=f"tick {tick.head.severity}", severity=severity, markup=False)
+        self.notify("\n".join(alerts_of(tick)[:3]), title=f"tick {tick.head.severity}", severity=severity, markup=False)
         if self.settings.config.heartbeat.notify.bell:
             self.bell()
 

@@ -497,6 +497,9 @@ async def test_the_alerts_of_a_new_tick_are_told_once(bench: Bench, bell: bool, 
         assert (told.title, told.message) == (f"tick {severity}", "ALERT: [b]disk[/b] full\nalert: Ollama down")
         assert told.severity == shown_as
         assert len(rung) == bell
+        bench.write_tick(5, severity=severity, actions=["ALERT: [b]disk[/b] full", "alert: Ollama down"])
+        await show(pilot, bench.snapshot())
+        assert len(app._notifications) == 1  # the same again is no news
         bench.write_tick(9, severity="ok", actions=["note it"])
         await show(pilot, bench.snapshot())
         assert len(app._notifications) == 1

@@ -135,14 +135,24 @@ def _session_text(session: SessionSummary, what: str) -> str:
     return f"{session.source} session {what}{title}"
 
 
-def new_tick(before: Snapshot, after: Snapshot) -> Tick | None:
-    """The log's last tick when it is a younger one than before; None for an older one, of a log that was replaced."""
+def alerting_tick(before: Snapshot, after: Snapshot) -> Tick | None:
+    """The log's last tick when it is a younger one than before and alerts of something else than that did.
+
+    The same alert every ten minutes would be no alert; an older tick comes of a log that was replaced.
+    """
     old, new = before.heartbeat.value, after.heartbeat.value
-    if old is None or new is None or new.last is None:
+    if old is None or new is None or new.last is None or not alerts_of(new.last):
         return None
-    if old.last is not None and (new.last.head.at or 0) <= (old.last.head.at or 0):
-        return None
+    if old.last is not None:
+        younger = (new.last.head.at or 0) > (old.last.head.at or 0)
+        if not younger or alerts_of(old.last) == alerts_of(new.last):
+            return None
     return new.last
+
+
+def alerts_of(tick: Tick) -> tuple[str, ...]:
+    """The actions by which a tick calls the operator."""
+    return tuple(action for action in tick.actions if action.upper().startswith("ALERT"))
 
 
 def _ticks(before: Snapshot, after: Snapshot, now: float) -> Iterator[Activity]:

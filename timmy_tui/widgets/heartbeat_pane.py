@@ -16,6 +16,9 @@ from timmy_tui.widgets.pane import Pane, View, not_fresh, trouble
 from timmy_tui.widgets.table import Cell, row
 
 STRIP_S = 86_400.0
+ROOM_FOR_TODAY = 44
+"""Cells from which on the counts say of which day they are."""
+
 WORST = {"ok": 1, "fallback": 2, "unknown": 3, "warning": 4, "critical": 5}
 ROLES = {
     "ok": "ok",
@@ -286,16 +289,17 @@ def _counts(value: HeartbeatReading, look: View, width: int) -> Line:
     labels = value.labels
     labelled = labels.chosen + labels.rejected + labels.skipped
     dot = line((f" {look.glyphs.dot} ", "quiet"))
+    today = "today " if width >= ROOM_FOR_TODAY else ""  # the strip above goes back to yesterday
     long = line((f"{labelled} labelled", "text"), (f" ({labels.chosen} chosen, {labels.rejected} rejected)", "quiet"))
     parts = [
-        line((str(value.model_decisions), "strong"), (" model", "quiet")),
+        line((today, "quiet"), (str(value.model_decisions), "strong"), (" model", "quiet")),
         line(
             (str(value.fallback_decisions), "strong"),
             (" fallback", "fallback" if value.fallback_decisions else "quiet"),
         ),
     ]
     whole = fitting([*parts, long], dot, width)
-    return whole if len(whole) > 6 else fitting([*parts, line((f"{labelled} labelled", "quiet"))], dot, width)
+    return whole if long[0] in whole else fitting([*parts, line((f"{labelled} labelled", "quiet"))], dot, width)
 
 
 def _axis(now: float, width: int) -> Line:
