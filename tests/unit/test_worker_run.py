@@ -49,17 +49,15 @@ def test_an_observer_that_looks_does_not_keep_a_worker_from_starting(tmp_path: P
         while not done.is_set():
             read_lock(tmp_path / LOCK_NAME)
 
-    observers = [threading.Thread(target=observe) for _ in range(3)]
-    for observer in observers:
-        observer.start()
+    observer = threading.Thread(target=observe)
+    observer.start()
     try:
         for _ in range(30):
             with only_worker(tmp_path):
                 assert read_lock(tmp_path / LOCK_NAME).held
     finally:
         done.set()
-        for observer in observers:
-            observer.join()
+        observer.join()
 
 
 @pytest.mark.parametrize("url", ["amqp://h", "sqlite:relative.db", "sqlite://relative.db"])

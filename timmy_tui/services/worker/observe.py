@@ -59,6 +59,7 @@ def _lockable(descriptor: int) -> bool:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             return False
         raise
+    fcntl.flock(descriptor, fcntl.LOCK_UN)  # not for as long as the file is read: a worker may be starting
     return True
 
 
