@@ -57,11 +57,11 @@ def settings_of(
     )
 
 
-def until(condition: Callable[[], object], what: str) -> None:
+def until(condition: Callable[[], object], what: str, within_s: float = DEADLINE_S) -> None:
     """Wait for a real condition, with a deadline."""
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + within_s
     while not condition():
-        assert time.monotonic() < deadline, f"no {what} within {DEADLINE_S:g} s"
+        assert time.monotonic() < deadline, f"no {what} within {within_s:g} s"
         time.sleep(0.01)
 
 

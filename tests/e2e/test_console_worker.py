@@ -6,13 +6,13 @@ import json
 import os
 import signal
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from e2e.console import ESCAPE, Console
 from e2e.homes import Home
+from worker_process import until
 
 from timmy_tui.config import load_settings
 from timmy_tui.services.worker.observe import WorkerObserver, read_lock
@@ -45,13 +45,6 @@ def no_one_left(empty: Home) -> Iterator[None]:
         os.kill(pid, signal.SIGKILL)
 
 
-def until(holds: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < deadline, f"never: {what}"
-        time.sleep(0.02)
-
-
 def worker_of(home: Home) -> int | None:
     """The process that holds the worker's lock."""
     return read_lock(home.timmy / LOCK_NAME).pid
@@ -60,7 +53,7 @@ def worker_of(home: Home) -> int | None:
 def idle(home: Home) -> None:
     """Until the worker says that it does nothing: a tick is in the log a moment before."""
     observer = WorkerObserver(load_settings(home.env), env=home.env)
-    until(lambda: observer.read().running is None, "the end of the tick")
+    until(lambda: observer.read().running is None, "end of the tick", WAIT_S)
 
 
 def processes_of(home: Home) -> list[int]:
@@ -126,7 +119,7 @@ def test_kill_9_of_the_console_ends_its_worker(quiet: Home) -> None:
         assert worker is not None
         console.send(signal.SIGKILL)
         console.process.wait(WAIT_S)
-        until(lambda: processes_of(quiet) == [], "the end of the worker")
+        until(lambda: processes_of(quiet) == [], "end of the worker", WAIT_S)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -143,7 +136,7 @@ def test_a_terminal_that_vanishes_takes_the_worker_too(quiet: Home) -> None:
         console.wait_for(OWN)
         console.hang_up()
         console.process.wait(WAIT_S)
-        until(lambda: processes_of(quiet) == [], "the end of the worker")
+        until(lambda: processes_of(quiet) == [], "end of the worker", WAIT_S)
 
 
 def test_quitting_waits_for_the_tick_after_a_question_and_says_so(quiet: Home) -> None:
