@@ -154,6 +154,7 @@ def test_a_killed_workers_tick_is_lost_and_never_run_again(home: Path, start: St
     worker = start("waits").ready()
     request = ask(settings)
     running(settings, request)
+    until(lambda: results(home, "begin"), "begun tick")
     worker.end(signal.SIGKILL)
     progress = stands(settings, request)
     assert (progress.state, progress.reason) == ("lost", f"worker {worker.pid} ended while the tick ran")
