@@ -32,6 +32,7 @@ from timmy_tui.config_sections import (
     ProviderModelConfig,
     ProvidersFile,
     QueueConfig,
+    ReviewConfig,
     SessionExportConfig,
     TcpProbeConfig,
     TimeoutsConfig,
@@ -58,6 +59,7 @@ __all__ = [
     "ProviderModelConfig",
     "ProvidersFile",
     "QueueConfig",
+    "ReviewConfig",
     "SessionExportConfig",
     "Settings",
     "TcpProbeConfig",
@@ -89,6 +91,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     worker: WorkerConfig = WorkerConfig()
     actions: dict[str, ActionConfig] = {}
     session_export: SessionExportConfig = SessionExportConfig()
+    review: ReviewConfig = ReviewConfig()
     cascade: CascadeConfig | None = None
     providers: tuple[ProviderConfig, ...] | None = None
     intervals: IntervalsConfig = IntervalsConfig()

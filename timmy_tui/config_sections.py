@@ -124,6 +124,19 @@ class WorkerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """How long a running task may go on after SIGTERM."""
 
 
+class ReviewConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The review screen."""
+
+    operator: str = ""
+    """Whose word a label is; empty = the login name. ``--operator`` stands above it."""
+    sources: tuple[str, ...] = ()
+    """Hermes session sources to review besides the sessions that begin with a caller's tag, ``[triage_issues] …``."""
+    second_look: Annotated[float, Meta(gt=0, le=1)] = 0.1
+    """The share of what was labelled that is asked again, blind."""
+    alternative_model: str = ""
+    """Who is asked for an alternative; empty = the model that the cascade would ask, with another seed."""
+
+
 class SessionExportConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The periodic export of user→assistant pairs from all Hermes sessions."""
 

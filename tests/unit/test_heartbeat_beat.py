@@ -26,7 +26,8 @@ from timmy_tui.services.demo.ollama_world import OllamaWorld
 from timmy_tui.services.events import recent_events
 from timmy_tui.services.heartbeat.approvals import Approvals
 from timmy_tui.services.heartbeat.beat import Beat, Phase, beat_once
-from timmy_tui.services.ticks.parse import BadLine, exchange_of, parse_tick
+from timmy_tui.services.review.exchange import exchange_of
+from timmy_tui.services.ticks.parse import BadLine, parse_tick
 from timmy_tui.services.ticks.records import Tick, TickPlace
 
 NO_PROBES = ProbesConfig()

@@ -28,7 +28,8 @@ from timmy_tui.services.heartbeat.tick_writer import (
     TickDraft,
     TickWriter,
 )
-from timmy_tui.services.ticks.parse import BadLine, exchange_of, parse_tick
+from timmy_tui.services.review.exchange import exchange_of
+from timmy_tui.services.ticks.parse import BadLine, parse_tick
 from timmy_tui.services.ticks.records import Attempt, TickPlace
 
 AT = datetime(2026, 11, 20, 3, 15, 0, 123456, tzinfo=UTC).timestamp()

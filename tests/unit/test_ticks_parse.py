@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tick_maker import tick_line, tick_tree
 
-from timmy_tui.services.ticks.parse import BadLine, exchange_of, parse_head, parse_tick
+from timmy_tui.services.review.exchange import exchange_of
+from timmy_tui.services.ticks.parse import BadLine, parse_head, parse_tick
 from timmy_tui.services.ticks.records import Attempt, Tick, TickHead, TickPlace
 
 PLACE = TickPlace("ticks_20261120.jsonl", 0, 10)

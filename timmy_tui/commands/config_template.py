@@ -49,6 +49,12 @@ TEMPLATE = """\
 #  enabled: true
 #  every_hours: 4           # user and assistant pairs of all Hermes sessions
 
+#review:
+#  operator: ""             # whose word a label is; empty: the login name; --operator stands above it
+#  sources: []              # Hermes session sources to review besides those that begin with [a_caller]
+#  second_look: 0.1         # the share of what was labelled that is asked again, blind
+#  alternative_model: ""    # who is asked for another answer; empty: the same model, another seed
+
 # Huey's queue: sqlite (TIMMY_HOME/queue.db), sqlite:///absolute/path, or redis://host:port/db.
 #queue:
 #  url: sqlite

@@ -25,7 +25,7 @@ from timmy_tui.services.appending import make_private_folder, sync_folder
 from timmy_tui.services.hermes.cells import Cell, count, line, raw_text, seconds
 from timmy_tui.services.hermes.columns import Columns, columns_of, listed
 from timmy_tui.services.hermes.connection import StoreFile, missing_store
-from timmy_tui.services.hermes.content import content_text
+from timmy_tui.services.hermes.content import answer_text, content_text
 from timmy_tui.services.hermes.profiles import find_place
 from timmy_tui.services.hermes.store import DATABASE_NAME
 from timmy_tui.services.reading import SourceError
@@ -39,9 +39,6 @@ ANSWERS_PER_LOOK = 500
 ANSWERS_PER_RUN = 20_000
 TEXT_MAX_CHARACTERS = 1_000_000
 """A longer text is a file, not something that was said; its pair is left out."""
-
-EMPTY_ANSWER = "(empty)"
-"""What Hermes stores for a reply without text (facts/hermes.md §2.4)."""
 
 
 class SessionExportError(SourceError):
@@ -255,12 +252,9 @@ def _question(connection: sqlite3.Connection, columns: Columns, session_id: Cell
 
 
 def _answer(content: Cell, tool_calls: Cell) -> str | None:
-    """The text of an assistant's message that is an answer, not a call of tools."""
-    if raw_text(tool_calls).strip() not in ("", "[]", "null"):
-        return None
-    text = content_text(content)
-    wanted = text.strip() not in ("", EMPTY_ANSWER) and len(text) <= TEXT_MAX_CHARACTERS
-    return text if wanted else None
+    """The text of an assistant's message that is an answer of a length that somebody said."""
+    said = answer_text(content, tool_calls)
+    return said if said is not None and len(said) <= TEXT_MAX_CHARACTERS else None
 
 
 def _iso(timestamp: Cell) -> str | None:

@@ -9,6 +9,8 @@ from timmy_tui.config import Settings, expand_env
 from timmy_tui.services.gpu import GpuSource
 from timmy_tui.services.heartbeat.approvals import Approvals
 from timmy_tui.services.hermes.store import HermesStore
+from timmy_tui.services.labels.log import LabelLog
+from timmy_tui.services.labels.records import LABELS_NAME
 from timmy_tui.services.ollama.address import connectable_url
 from timmy_tui.services.ollama.client import OllamaClient
 from timmy_tui.services.providers.store import ProvidersStore
@@ -37,8 +39,9 @@ class Sources:
         self.hermes = HermesStore(
             settings.hermes_home, profile=config.hermes.profile, hours=config.hermes.hours, clock=clock
         )
+        self.labels = LabelLog(settings.heartbeat_dir / LABELS_NAME)
         self.heartbeat = HeartbeatStore(
-            settings.heartbeat_dir, every_s=config.heartbeat.every_minutes * 60, clock=clock
+            settings.heartbeat_dir, every_s=config.heartbeat.every_minutes * 60, clock=clock, labels=self.labels
         )
         self.history = TickHistory(settings.heartbeat_dir)
         self.worker = WorkerObserver(settings, clock=clock)

@@ -7,6 +7,9 @@ import json
 from timmy_tui.services.hermes.cells import Cell, raw_text
 from timmy_tui.text import bytes_text
 
+EMPTY_ANSWER = "(empty)"
+"""What Hermes stores for a reply without text (facts/hermes.md §2.4)."""
+
 _PARTS_MARK = "\x00json:"
 _NO_JSON = (ValueError, RecursionError)
 
@@ -23,6 +26,14 @@ def content_text(cell: Cell) -> str:
     if isinstance(parts, list):
         return "\n".join(filter(None, map(_part_text, parts)))
     return _part_text(parts) if isinstance(parts, dict) else text
+
+
+def answer_text(content: Cell, tool_calls: Cell) -> str | None:
+    """The text of an assistant's message that is an answer, not a call of tools, nor empty."""
+    if raw_text(tool_calls).strip() not in ("", "[]", "null"):
+        return None
+    said = content_text(content)
+    return None if said.strip() in ("", EMPTY_ANSWER) else said
 
 
 def decoded(text: str) -> object:

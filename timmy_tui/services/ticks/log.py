@@ -12,11 +12,12 @@ from pathlib import Path
 import msgspec
 
 from timmy_tui import text
+from timmy_tui.services.labels.log import LabelLog
+from timmy_tui.services.labels.records import LABELS_NAME
 from timmy_tui.services.ticks.day import HEADS_LIMIT, DayLog, last_ticks, read_line
 from timmy_tui.services.ticks.errors import TickLogError
 from timmy_tui.services.ticks.folder import TickFolder, day_name
-from timmy_tui.services.ticks.labels import LABELS_NAME, LabelLog
-from timmy_tui.services.ticks.parse import Exchange, exchange_of, parse_tick
+from timmy_tui.services.ticks.parse import parse_tick
 from timmy_tui.services.ticks.records import (
     HeartbeatReading,
     LabelCounts,
@@ -39,8 +40,8 @@ SEVERITIES: tuple[Severity, ...] = ("ok", "warning", "critical", "fallback", "un
 class HeartbeatStore:
     """Reads ``directory``, in a thread: one caller at a time for :meth:`read` and :meth:`close`.
 
-    :meth:`load` and :meth:`load_exchange` may be called from other threads meanwhile: all that they share with
-    :meth:`read` is the last reading, which never changes.
+    :meth:`load` may be called from other threads meanwhile: all that it shares with :meth:`read` is the last reading,
+    which never changes.
 
     ``zone`` is the zone of the local date and of times that name none; None = this machine's. ``clock`` is
     Unix seconds, ``monotonic`` decides when a rotated file is let go.
@@ -54,7 +55,9 @@ class HeartbeatStore:
         clock: Callable[[], float] = time.time,
         zone: tzinfo | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        labels: LabelLog | None = None,
     ) -> None:
+        """``labels`` is shared with whoever else looks at the labels of ``directory``."""
         self.directory = directory
         self._every_s = every_s
         self._clock = clock
@@ -70,7 +73,7 @@ class HeartbeatStore:
         self._next_expiry = float("inf")
         self._older_names: list[str] = []
         self._older: tuple[Tick, ...] = ()
-        self._labels = LabelLog(directory / LABELS_NAME, clock=monotonic)
+        self._labels = labels or LabelLog(directory / LABELS_NAME, clock=monotonic)
         self._label_state: object = None
         self._unsettled = False
         self._reading: HeartbeatReading | None = None
@@ -111,15 +114,6 @@ class HeartbeatStore:
         if not isinstance(tick, Tick) or (known is not None and tick.head != known):
             raise changed_error(place)
         return tick
-
-    def load_exchange(self, place: TickPlace) -> Exchange:
-        """A tick's verbatim prompt and completion, for its candidate key. Raises :class:`TickLogError`."""
-        self.load(place)
-        line = read_line(place.path, place.offset, place.length)
-        exchange = None if line is None else exchange_of(line)
-        if exchange is None:
-            raise changed_error(place)
-        return exchange
 
     def close(self) -> None:
         """Let the files go."""

@@ -67,14 +67,6 @@ class HeadFacts(Struct):
     dpo_label: object = None
 
 
-class Exchange(Struct, frozen=True):
-    """The verbatim prompt and completion of a tick: to be hashed or exported, never to be shown."""
-
-    tick_id: str
-    prompt: str
-    completion: str
-
-
 _head_decoder = msgspec.json.Decoder(HeadFacts)
 
 
@@ -83,7 +75,7 @@ def decode_head(line: bytes) -> HeadFacts | BadLine:
     try:
         facts = _head_decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        tree = _decode_leniently(line)
+        tree = decode_leniently(line)
         if isinstance(tree, BadLine):
             return tree
         facts = _facts_of(tree)
@@ -182,37 +174,16 @@ def at_of(facts: HeadFacts, zone: tzinfo | None) -> float | None:
         return None
 
 
-def exchange_of(line: bytes) -> Exchange | None:
-    """The verbatim texts of one line's tick, None for a line that is no tick.
-
-    An old tick without a ``response`` has its decision as the completion, as JSON with the keys in the file's
-    order (DESIGN §5); an old tick without a ``prompt`` has an empty one.
-    """
-    facts = decode_head(line)
-    if isinstance(facts, BadLine):
-        return None
-    try:
-        tree = json.loads(line.removeprefix(_BOM).decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        return None
-    prompt, response = tree.get("prompt"), tree.get("response")
-    return Exchange(
-        tick_id=str(facts.tick_id),
-        prompt=prompt if isinstance(prompt, str) else "",
-        completion=response if isinstance(response, str) else json.dumps(tree.get("decision")),
-    )
-
-
 def decode_tree(line: bytes) -> dict[str, object] | BadLine:
     """The whole JSON object of one line, nothing cleaned yet."""
     try:
         tree = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _decode_leniently(line)
+        return decode_leniently(line)
     return tree if isinstance(tree, dict) else BadLine("not a JSON object")
 
 
-def _decode_leniently(line: bytes) -> dict[str, object] | BadLine:
+def decode_leniently(line: bytes) -> dict[str, object] | BadLine:
     """What msgspec refuses and writers produce: NaN, lone surrogates, huge numbers, a BOM, bad UTF-8."""
     try:
         tree = json.loads(line.removeprefix(_BOM).decode("utf-8", "replace"), parse_int=_whole_number)

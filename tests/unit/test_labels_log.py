@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from timmy_tui.services.ticks.labels import LabelLog, candidate_key
+from timmy_tui.services.labels.log import LabelLog
+from timmy_tui.services.labels.records import candidate_key
 from timmy_tui.services.ticks.records import LabelCounts
 
 

@@ -1,0 +1,1 @@
+"""The label log: what operators said of candidates (DESIGN §5)."""

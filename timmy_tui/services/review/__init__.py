@@ -1,0 +1,1 @@
+"""Candidates, their labels, and what is made of both: the review screen's services."""
