@@ -47,6 +47,8 @@ class CompletionRequest(Struct, frozen=True):
     local_only: bool = True
     """The call must not leave loopback or the private network (DESIGN §9.7)."""
     seed: int | None = None
+    tag: str | None = None
+    """What stands before the prompt for Hermes in the caller's place; empty = nothing does. None = the caller."""
 
 
 class Completion(Struct, frozen=True):

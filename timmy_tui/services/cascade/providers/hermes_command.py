@@ -72,7 +72,9 @@ def isolates(flags: frozenset[str]) -> bool:
 
 def tagged_prompt(request: CompletionRequest) -> str:
     """The prompt behind its caller's tag, fit to be an argument. Raises :class:`CallError` ``too_long``."""
-    prompt = f"[{request.caller}] {request.prompt}".replace("\0", "\ufffd")
+    tag = request.caller if request.tag is None else request.tag
+    prompt = f"[{tag}] {request.prompt}" if tag else request.prompt
+    prompt = prompt.replace("\0", "\ufffd")
     size = len(prompt.encode("utf-8", "replace"))
     if size > PROMPT_MAX_BYTES:
         told = f"the prompt has {size:,} bytes; hermes takes {PROMPT_MAX_BYTES:,}"
