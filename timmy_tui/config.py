@@ -126,6 +126,11 @@ class Settings(Struct, frozen=True):
             return self.ollama_host or server.url
         return server.url or self.ollama_host
 
+    def with_operator(self, name: str) -> Settings:
+        """The same, but labels are the word of ``name``."""
+        review = msgspec.structs.replace(self.config.review, operator=name)
+        return msgspec.structs.replace(self, config=msgspec.structs.replace(self.config, review=review))
+
     @property
     def heartbeat_dir(self) -> Path:
         """The folder of the tick and label logs."""

@@ -22,6 +22,8 @@ class Glyphs(Struct, frozen=True):
     arrow: str
     changed: str
     skipped: str
+    edited: str
+    preferred: str
     bar_full: str
     bar_empty: str
     spark: str
@@ -56,6 +58,8 @@ UNICODE = Glyphs(
     arrow="→",
     changed="≠",
     skipped="–",
+    edited="±",
+    preferred="»",
     bar_full="█",
     bar_empty="░",
     spark="▁▂▃▄▅▆▇█",
@@ -80,6 +84,8 @@ ASCII = Glyphs(
     arrow=">",
     changed="#",
     skipped="-",
+    edited="e",
+    preferred="p",
     bar_full="#",
     bar_empty=".",
     spark="._-=+*%#",
@@ -104,6 +110,9 @@ PLAIN = str.maketrans(
         **dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼┏┓┗┛┣┫", "+"),
         **dict.fromkeys("█▇▆▅▉", "#"),
         **dict.fromkeys("“”", '"'),
+        "◂": "<",
+        "▸": ">",
+        "←": "<",
         "↓": "v",
         "↑": "^",
         "⏎": "$",

@@ -26,6 +26,7 @@ class Flags(Struct, frozen=True):
     theme: str | None = None
     ascii: bool = False
     mouse: bool = True
+    operator: str | None = None
 
     def overrides(self) -> dict[str, object]:
         """The values that stand above the file's."""
@@ -40,7 +41,8 @@ class Flags(Struct, frozen=True):
 
     def settings(self) -> Settings:
         """The configuration in force. Raises :class:`ConfigError`."""
-        return load_settings(os.environ, config_file=self.config_file, overrides=self.overrides())
+        settings = load_settings(os.environ, config_file=self.config_file, overrides=self.overrides())
+        return settings if self.operator is None else settings.with_operator(self.operator)
 
 
 def _examples(*lines: str) -> str:
@@ -59,7 +61,7 @@ def _late_flags(command: Command) -> Command:
 
 def _flags(context: click.Context, config_file: str | None = None, plain: bool = False) -> Flags:
     early = context.find_object(Flags) or Flags()
-    return Flags(config_file or early.config_file, early.theme, early.ascii or plain, early.mouse)
+    return Flags(config_file or early.config_file, early.theme, early.ascii or plain, early.mouse, early.operator)
 
 
 @click.group(
@@ -72,15 +74,21 @@ def _flags(context: click.Context, config_file: str | None = None, plain: bool =
 @click.option("--theme", metavar="NAME", help="A theme, for this run.")
 @click.option("--ascii", "plain", is_flag=True, help="Plain ASCII signs.")
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
+@click.option("--operator", metavar="NAME", help="Whose word a label is; the login name else.")
 @click.pass_context
 def console(
-    context: click.Context, config_file: str | None, theme: str | None, plain: bool, no_mouse: bool
+    context: click.Context,
+    config_file: str | None,
+    theme: str | None,
+    plain: bool,
+    no_mouse: bool,
+    operator: str | None,
 ) -> int | None:
     """A console for a local-LLM agent stack: Ollama, Hermes Agent, the heartbeat and its providers.
 
     Without a command it opens the console; where standard output is no terminal it prints the status once.
     """
-    flags = Flags(config_file, theme, plain, not no_mouse)
+    flags = Flags(config_file, theme, plain, not no_mouse, operator)
     context.obj = flags
     if context.invoked_subcommand is not None:
         return None

@@ -52,6 +52,7 @@ class DashboardScreen(ConsoleScreen[None]):
         Binding("slash", "filter", "filter", key_display="/", id="filter", tooltip="Filter the pane"),
         Binding("z", "zoom", "zoom", id="zoom", tooltip="The pane on the whole screen, and back"),
         Binding("escape", "back", "back", show=False, id="back", tooltip="Leave the zoom, then the filter"),
+        Binding("r", "review", "review", id="review", tooltip="Label what the model decided"),
         Binding("p", "approvals", "approvals", show=False, id="approvals", tooltip="What waits for your word"),
         Binding("S", "search", "search", show=False, id="search", tooltip="Search all Hermes messages"),
         Binding("H", "history", "history", show=False, id="history", tooltip="Every tick of every day"),
@@ -239,6 +240,12 @@ class DashboardScreen(ConsoleScreen[None]):
 
         self.app.push_screen(ApprovalsScreen())
 
+    def action_review(self) -> None:
+        """Label decisions, one after the other."""
+        from timmy_tui.screens.review import ReviewScreen
+
+        self.app.push_screen(ReviewScreen())
+
     def action_search(self) -> None:
         """Search the text of every Hermes message."""
         from timmy_tui.screens.search import SearchScreen
@@ -349,6 +356,7 @@ class DashboardScreen(ConsoleScreen[None]):
 
     def commands(self) -> Iterable[SystemCommand]:
         """The dashboard's part of the palette."""
+        yield SystemCommand("Review", "Label what the model decided", self.action_review)
         yield SystemCommand("Approvals", "What waits for your word", self.action_approvals)
         yield SystemCommand("Search", "Search the text of every Hermes message", self.action_search)
         yield SystemCommand("History", "Every tick of every day", self.action_history)

@@ -1,4 +1,4 @@
-"""Two small dialogs: a question, and a name."""
+"""Small dialogs: a question, a name, a line of text."""
 
 from __future__ import annotations
 
@@ -61,3 +61,30 @@ class NameDialog(ConsoleModal[str]):
     def action_leave(self) -> None:
         """Close without a name."""
         self.dismiss("")
+
+
+class TextDialog(ConsoleModal[str | None]):
+    """Asks for a line of text that may be empty; None = never mind."""
+
+    BINDINGS = [Binding("escape", "leave", "back", id="dialog.leave")]
+
+    def __init__(self, title: str, value: str, example: str, verb: str) -> None:
+        super().__init__()
+        self._title, self._value, self._example, self._verb = title, value, example, verb
+
+    def compose(self) -> ComposeResult:
+        """The title, the line to type in, the keys."""
+        with Vertical(classes="dialog"):
+            yield Static(Content(self._title), classes="title")
+            text = Input(value=self._value, placeholder=self._example, compact=True, select_on_focus=False)
+            text.cursor_blink = False
+            yield text
+            yield Static(Content(f"enter  {self._verb}     esc  leave it"), classes="keys")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Close with the text."""
+        self.dismiss(clean(event.value.strip(), limit=2_000))
+
+    def action_leave(self) -> None:
+        """Close without a change."""
+        self.dismiss(None)

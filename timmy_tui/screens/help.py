@@ -96,8 +96,25 @@ def _rows(node: DOMNode) -> Iterator[tuple[str, str, str]]:
 
 def known_binding_ids(app: type[DOMNode]) -> set[str]:
     """Every id that ``keys:`` in the configuration may name; ``app`` is the app's class."""
-    from timmy_tui.screens import activity, approvals, dashboard, dialogs, document, history, model, search, tick
-    from timmy_tui.widgets import models_pane, pane, reader
+    from timmy_tui.screens import (
+        activity,
+        alternative,
+        approvals,
+        dashboard,
+        dialogs,
+        document,
+        edit,
+        export,
+        history,
+        model,
+        queue_filter,
+        review,
+        search,
+        statistics,
+        text,
+        tick,
+    )
+    from timmy_tui.widgets import choice_rows, models_pane, pane, reader, scroller
 
     owners: tuple[type[DOMNode], ...] = (
         app,
@@ -109,11 +126,21 @@ def known_binding_ids(app: type[DOMNode]) -> set[str]:
         activity.ActivityScreen,
         approvals.ApprovalsScreen,
         search.SearchScreen,
+        review.ReviewScreen,
+        alternative.AlternativeScreen,
+        statistics.StatisticsScreen,
+        text.TextScreen,
+        queue_filter.FilterDialog,
+        edit.EditDialog,
+        export.ExportScreen,
         dialogs.ConfirmDialog,
         dialogs.NameDialog,
+        dialogs.TextDialog,
         pane.Pane,
         models_pane.ModelsPane,
         reader.Reader,
+        scroller.Scroller,
+        choice_rows.ChoiceRows,
     )
     bindings = (binding for owner in owners for binding in BindingsMap(owner.BINDINGS))
     return {binding.id for _, binding in bindings if binding.id}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TYPE_CHECKING
 
 from timmy_tui.config import Settings, expand_env
 from timmy_tui.services.gpu import GpuSource
@@ -18,6 +19,9 @@ from timmy_tui.services.ticks.history import TickHistory
 from timmy_tui.services.ticks.log import HeartbeatStore
 from timmy_tui.services.ticks.watch import changes
 from timmy_tui.services.worker.observe import WorkerObserver
+
+if TYPE_CHECKING:
+    from timmy_tui.services.review.desk import ReviewDesk
 
 
 class Sources:
@@ -44,10 +48,21 @@ class Sources:
             settings.heartbeat_dir, every_s=config.heartbeat.every_minutes * 60, clock=clock, labels=self.labels
         )
         self.history = TickHistory(settings.heartbeat_dir)
+        self._clock = clock
+        self._review: ReviewDesk | None = None
         self.worker = WorkerObserver(settings, clock=clock)
         self.providers = ProvidersStore(settings, env=env, clock=clock)
         self.gpu = GpuSource(clock=clock)
         self.approvals = Approvals(settings.database_path, clock)
+
+    @property
+    def review(self) -> ReviewDesk:
+        """The review's index and pen, made at the first use and kept: opening the screen again costs nothing."""
+        if self._review is None:
+            from timmy_tui.services.review.desk import ReviewDesk
+
+            self._review = ReviewDesk(self._settings, self.labels, self._clock)
+        return self._review
 
     def tick_hints(self) -> AsyncIterator[None]:
         """File events in the tick folder."""

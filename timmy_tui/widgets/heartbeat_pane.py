@@ -147,6 +147,8 @@ class HeartbeatPane(Pane):
             parts.append(line(("1 incomplete line", "quiet")))
         if value and value.note:
             parts.append(line((value.note, "quiet")))
+        if value and value.unlabelled:
+            parts.append(line(("r", "key"), (f" review {value.unlabelled:,}", "quiet")))
         return fitting(parts, line((f" {self.look.glyphs.dot} ", "frame")), self.foot_room)
 
     def head(self, width: int, height: int) -> Sequence[Line]:

@@ -21,8 +21,10 @@ class KeyLine(LinesView):
     One widget instead of one per key: the Footer's dozen cost a tenth of the time to the first paint.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, always: int = ALWAYS) -> None:
+        """``always`` is how many of the last keys stay."""
         super().__init__(id="keys")
+        self._always = always
         self._clicks: list[tuple[int, int, str]] = []
 
     def on_mount(self) -> None:
@@ -39,15 +41,16 @@ class KeyLine(LinesView):
             return
         keys = list(self._keys())
         while keys and sum(width_of(text) + 2 for text, _ in keys) > width + 1:
-            if len(keys) <= ALWAYS:
+            if len(keys) <= self._always:
                 keys.pop(0)
             else:
-                del keys[-1 - ALWAYS]
+                del keys[-1 - self._always]
         self._clicks.clear()
         shown: Line = line(" ")
-        for text, key in keys:
+        for number, (text, key) in enumerate(keys):
+            shown = (*shown, *line("  " if number else ""))
             start = width_of(shown)
-            shown = (*shown, *text, *line("  "))
+            shown = (*shown, *text)
             if key:
                 self._clicks.append((start, start + width_of(text), key))
         self.show([shown])

@@ -20,7 +20,7 @@ Path = tuple[str, ...]
 class PerceptionTree(Tree[Path]):
     """Branches that hold a change are open; a changed leaf shows its old value too."""
 
-    COMPONENT_CLASSES = {"perception--key", "perception--changed", "perception--quiet"}
+    COMPONENT_CLASSES = {"perception--key", "perception--changed", "perception--mentioned"}
 
     def __init__(self, title: str, *, glyphs: Glyphs = UNICODE, id: str | None = None) -> None:
         super().__init__(Text(title), id=id)
@@ -29,16 +29,23 @@ class PerceptionTree(Tree[Path]):
         self.border_title = Content(title)
         self._glyphs = glyphs
 
-    def show(self, perception: Json, previous: Json, changed: frozenset[Path]) -> None:
-        """Show ``perception``; ``changed`` are the leaf paths that differ from ``previous``."""
+    def show(
+        self, perception: Json, previous: Json, changed: frozenset[Path], mentioned: frozenset[Path] = frozenset()
+    ) -> None:
+        """Show ``perception``; ``changed`` are the leaf paths that differ from ``previous``.
+
+        ``mentioned`` are those that the decision speaks of.
+        """
         self.clear()
         growth = _Growth(
-            touched={place[:length] for place in changed for length in range(1, len(place) + 1)},
+            touched=_with_branches(changed),
+            mentioned=_with_branches(mentioned),
             gone=_gone(perception, changed),
             arrow=self._glyphs.arrow,
             mark=f"{self._glyphs.changed} ",
             key_style=self.get_component_rich_style("perception--key", partial=True),
             changed_style=self.get_component_rich_style("perception--changed", partial=True),
+            mentioned_style=self.get_component_rich_style("perception--mentioned", partial=True),
         )
         growth.grow(self.root, perception, previous, ())
         if not self.root.children:
@@ -51,12 +58,15 @@ class _Growth(NamedTuple):
 
     touched: set[Path]
     """Every changed path, and every branch above one."""
+    mentioned: set[Path]
+    """The same of what the decision speaks of."""
     gone: dict[Path, list[str]]
     """Per branch the keys that it has no more."""
     arrow: str
     mark: str
     key_style: Style
     changed_style: Style
+    mentioned_style: Style
 
     def grow(self, node: TreeNode[Path], value: Json, previous: Json, path: Path) -> None:
         for key, item in _children(value):
@@ -64,20 +74,28 @@ class _Growth(NamedTuple):
             touched = here in self.touched
             before = child_of(previous, key)
             if _is_branch(item):
-                branch = node.add(self.label(key, _summary(item), touched), data=here, expand=touched or not path)
+                open_it = touched or not path or here in self.mentioned
+                branch = node.add(self.label(key, _summary(item), touched), data=here, expand=open_it)
                 self.grow(branch, item, before, here)
                 continue
             text = _shown(item)
             if touched:
                 text = f"{_shown(before)} {self.arrow} {text}"
-            node.add_leaf(self.label(key, text, touched), data=here)
+            node.add_leaf(self.label(key, text, touched, here in self.mentioned), data=here)
         for key in self.gone.get(path, ()):
             old = _shown(child_of(previous, key))
             node.add_leaf(self.label(key, f"{old} {self.arrow} gone", True), data=(*path, key))
 
-    def label(self, key: str, text: str, changed: bool) -> Text:
-        style = self.changed_style if changed else ""
-        return Text.assemble((self.mark if changed else "", style), (key, self.key_style), "  ", (text, style))
+    def label(self, key: str, text: str, changed: bool, mentioned: bool = False) -> Text:
+        style = self.changed_style if changed else Style.null()
+        key_style = self.key_style
+        if mentioned:
+            style, key_style = style + self.mentioned_style, self.mentioned_style
+        return Text.assemble((self.mark if changed else "", self.changed_style), (key, key_style), "  ", (text, style))
+
+
+def _with_branches(paths: frozenset[Path]) -> set[Path]:
+    return {path[:length] for path in paths for length in range(1, len(path) + 1)}
 
 
 def _gone(perception: Json, changed: frozenset[Path]) -> dict[Path, list[str]]:

@@ -42,6 +42,8 @@ class Reader(LinesView, can_focus=True):
         super().__init__(id=id)
         self.title_line: Line = line((title, "title"))
         self.status: Line = EMPTY
+        self.foot: Line = EMPTY
+        """What stands in the bottom border while nothing is looked for."""
         self.glyphs = glyphs
         self.find_text = ""
         self.marks_focus = False
@@ -108,7 +110,7 @@ class Reader(LinesView, can_focus=True):
         place = EMPTY
         if last_top:
             place = line((percent_text(self._top / last_top), "quiet"))
-        found = line(("/", "key"), (self.find_text, "match")) if self.find_text else EMPTY
+        found = line(("/", "key"), (self.find_text, "match")) if self.find_text else self.foot
         lines.append(border(width, frame[5], frame[4], frame[1], found, place, role))
         self.show(lines)
 

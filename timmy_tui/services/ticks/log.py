@@ -214,6 +214,10 @@ class HeartbeatStore:
             bad_lines=today.bad_lines if today else 0,
             incomplete_line=latest.incomplete if latest else False,
             labels=self._label_counts(),
+            unlabelled=sum(
+                head.by_model and head.label is None and not self._labels.speaks_of(head.tick_id)
+                for head in self._recent
+            ),
             every_s=self._every_s,
             note=latest.note if latest else None,
         )

@@ -127,6 +127,8 @@ class HeartbeatReading(Struct, frozen=True):
     """The expected interval."""
     note: str | None = None
     """What happened to the file last: rotated, truncated, replaced, gone."""
+    unlabelled: int = 0
+    """Of :attr:`recent`, what a model decided and nobody has labelled."""
 
     def next_at(self) -> float | None:
         """When the next tick is due, by the last one's time."""

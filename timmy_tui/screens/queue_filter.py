@@ -1,0 +1,109 @@
+"""Which cards the review shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from textual import getters, on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Input, Static
+
+from timmy_tui.screens.base import ConsoleModal
+from timmy_tui.services.review.index import names_of
+from timmy_tui.services.review.queue import SHOWS, QueueFilter
+from timmy_tui.services.review.records import Entry
+from timmy_tui.services.ticks.records import Severity
+from timmy_tui.widgets.choice_rows import Choice, ChoiceRows
+
+ANY = "any"
+
+SEVERITIES: tuple[Severity, ...] = ("ok", "warning", "critical", "unknown", "fallback")
+
+
+class FilterDialog(ConsoleModal[QueueFilter | None]):
+    """A row for each thing to choose by; enter takes it, escape leaves it as it was."""
+
+    BINDING_GROUP_TITLE = "Filter"
+    BINDINGS = [
+        Binding("enter", "take", "show these", id="queue_filter.take", priority=True),
+        Binding("escape", "leave", "leave it", id="queue_filter.leave"),
+        Binding("ctrl+x", "clear", "clear", id="queue_filter.clear"),
+    ]
+    AUTO_FOCUS = "#choices"
+
+    choices = getters.query_one("#choices", ChoiceRows)
+    text = getters.query_one(Input)
+
+    def __init__(self, wanted: QueueFilter, entries: Sequence[Entry]) -> None:
+        super().__init__()
+        self._wanted = wanted
+        self._models = (ANY, *names_of(entries, "model"))
+        self._sources = (ANY, *names_of(entries, "source"))
+        self._days = _days(entries)
+
+    def compose(self) -> ComposeResult:
+        """The rows, the text, the keys."""
+        wanted = self._wanted
+        days = (ANY, *(day.isoformat() for day in self._days))
+        rows = [
+            Choice("show", SHOWS, SHOWS.index(wanted.show)),
+            Choice("severity", (ANY, *SEVERITIES), _place(wanted.severity, (ANY, *SEVERITIES))),
+            Choice("model", self._models, _place(wanted.model, self._models)),
+            Choice("source", self._sources, _place(wanted.source, self._sources)),
+            Choice("day", days, _place(wanted.day.isoformat() if wanted.day else None, days)),
+            Choice("fallbacks", ("left out", "shown"), int(wanted.fallbacks)),
+        ]
+        with Vertical(classes="dialog"):
+            yield Static(Content("Which cards?"), classes="title")
+            yield ChoiceRows(rows, id="choices")
+            text = Input(value=wanted.text, placeholder="text in the decision", compact=True, select_on_focus=False)
+            text.cursor_blink = False
+            yield text
+            keys = "↑ ↓  row   ← →  answer   tab  text\nenter  show these   ctrl+x  clear   esc  leave it"
+            yield Static(Content(keys), classes="keys")
+
+    @on(Input.Submitted)
+    def action_take(self) -> None:
+        """Close with the filter."""
+        at = self.choices.chosen
+        severity, model, source, day = at("severity"), at("model"), at("source"), at("day")
+        self.dismiss(
+            QueueFilter(
+                show=SHOWS[at("show")],
+                severity=SEVERITIES[severity - 1] if severity else None,
+                model=self._models[model] if model else None,
+                source=self._sources[source] if source else None,
+                day=self._days[day - 1] if day else None,
+                text=self.text.value.strip(),
+                fallbacks=bool(at("fallbacks")),
+            )
+        )
+
+    def action_leave(self) -> None:
+        """Close without a change."""
+        self.dismiss(None)
+
+    def action_clear(self) -> None:
+        """Back to what a sitting begins with."""
+        self.dismiss(QueueFilter())
+
+
+def _place(value: str | None, answers: Sequence[str]) -> int:
+    return answers.index(value) if value in answers else 0
+
+
+def _days(entries: Sequence[Entry]) -> tuple[date, ...]:
+    """The local dates of the candidates, newest first."""
+    found: dict[date, None] = {}
+    last = math.nan
+    for entry in entries:
+        if math.isnan(entry.at) or abs(entry.at - last) < 60:
+            continue
+        last = entry.at
+        found[datetime.fromtimestamp(entry.at).date()] = None  # noqa: DTZ006
+    return tuple(found)
