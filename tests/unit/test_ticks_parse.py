@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tick_maker import tick_line, tick_tree
 
-from timmy_tui.services.review.exchange import exchange_of
 from timmy_tui.services.ticks.parse import BadLine, parse_head, parse_tick
 from timmy_tui.services.ticks.records import Attempt, Tick, TickHead, TickPlace
 
@@ -237,20 +236,3 @@ def test_a_tick_id_is_enough_whatever_the_other_keys_hold(tree: dict[str, object
 @given(st.binary(max_size=60))
 def test_no_bytes_make_the_reader_fail(line: bytes) -> None:
     assert isinstance(parse_tick(line, PLACE, UTC), Tick | BadLine)
-    exchange_of(line)
-
-
-def test_the_exchange_is_verbatim() -> None:
-    line = json.dumps({"tick_id": "a", "prompt": HOSTILE, "response": " \x00raw\n"}).encode()
-
-    exchange = exchange_of(line)
-
-    assert exchange is not None
-    assert (exchange.prompt, exchange.completion) == (HOSTILE, " \x00raw\n")
-
-
-def test_an_old_ticks_completion_is_its_decision_in_the_files_order() -> None:
-    exchange = exchange_of(b'{"tick_id":"a","decision":{"severity":"ok","actions":[],"reasoning":"\xc3\xa9"}}')
-
-    assert exchange is not None
-    assert exchange.completion == '{"severity": "ok", "actions": [], "reasoning": "\\u00e9"}'

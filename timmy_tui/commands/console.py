@@ -22,7 +22,9 @@ def run_here(settings: Settings, env: Mapping[str, str]) -> int:
     return _run(settings, env)
 
 
-def run_demo(env: Mapping[str, str], *, overrides: Mapping[str, object], seed: int, speed: float) -> int:
+def run_demo(
+    env: Mapping[str, str], *, overrides: Mapping[str, object], operator: str | None, seed: int, speed: float
+) -> int:
     """Open the console over a simulated stack in a temporary home, which is gone afterwards."""
     import tempfile
     from pathlib import Path
@@ -38,6 +40,7 @@ def run_demo(env: Mapping[str, str], *, overrides: Mapping[str, object], seed: i
     ):
         demo_env = {**env, **simulated}
         settings = load_settings(demo_env, overrides=overrides)
+        settings = settings if operator is None else settings.with_operator(operator)
         return _run(msgspec.structs.replace(settings, demo=True), demo_env)
 
 

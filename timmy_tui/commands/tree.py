@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TypeVar
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from msgspec import Struct
@@ -13,6 +15,9 @@ from timmy_tui import __version__
 from timmy_tui.commands.errors import CommandError
 from timmy_tui.config import Settings, load_settings
 from timmy_tui.text import clean_error
+
+if TYPE_CHECKING:
+    from timmy_tui.services.export.records import Format
 
 MOST_HOURS = 24 * 366
 
@@ -157,6 +162,74 @@ def tick(context: click.Context, wait: bool, as_json: bool, late_config: str | N
 
 @console.command(
     epilog=_examples(
+        "timmy-tui export ~/datasets/november",
+        "timmy-tui export out --format kto --format dpo --since 2026-11-01 --split 0.1",
+        "timmy-tui export out --replace --json | jq .training",
+    )
+)
+@click.argument("folder", metavar="DIR", type=click.Path())
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(["kto", "dpo", "sft", "llamafactory", "mlx", "openai", "ticks"]),
+    help="Only this one; may be repeated. Without it, all.",
+)
+@click.option(
+    "--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Decisions of that day (YYYY-MM-DD) or later."
+)
+@click.option("--operator", metavar="NAME", help="Only what this operator said.")
+@click.option(
+    "--split",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    metavar="S",
+    help="The share of prompts that goes to test files, such as 0.1.",
+)
+@click.option(
+    "--redact/--no-redact", default=True, help="Replace secrets, home folders and e-mail addresses (the default)."
+)
+@click.option("--replace", is_flag=True, help="Replace an earlier export.")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest and nothing else.")
+@_late_flags
+@click.pass_context
+def export(
+    context: click.Context,
+    folder: str,
+    formats: tuple[Format, ...],
+    since: datetime | None,
+    operator: str | None,
+    split: float,
+    redact: bool,
+    replace: bool,
+    as_json: bool,
+    late_config: str | None,
+    late_ascii: bool,
+) -> int:
+    """Write what is labelled as datasets for trainers, into the new folder DIR.
+
+    The whole export stands there afterwards, or nothing of it. Exits with 0, or with 1 when there is nothing to
+    export or no room for it.
+    """
+    if not 0 <= split < 1:  # a range lets NaN through
+        raise click.BadParameter("it is a share from 0 to below 1", param_hint="--split")
+    from timmy_tui.commands.export import run_export
+    from timmy_tui.services.export.records import ALL, ExportOptions
+
+    options = ExportOptions(
+        formats=formats or ALL,
+        since=None if since is None else since.date(),
+        operator=operator,
+        split=split,
+        redact=redact,
+        replace=replace,
+    )
+    settings = _flags(context, late_config, late_ascii).settings()
+    return run_export(settings, Path(folder).expanduser(), options, as_json=as_json)
+
+
+@console.command(
+    epilog=_examples(
         "timmy-tui worker",
         "systemctl --user enable --now timmy-worker     (with contrib/systemd/timmy-worker.service)",
     )
@@ -196,7 +269,8 @@ def demo(context: click.Context, seed: int, speed: float) -> int:
     """The whole console over a simulated stack in a temporary home; nothing of yours is read."""
     from timmy_tui.commands.console import run_demo
 
-    return run_demo(os.environ, overrides=_flags(context).overrides(), seed=seed, speed=speed)
+    flags = _flags(context)
+    return run_demo(os.environ, overrides=flags.overrides(), operator=flags.operator, seed=seed, speed=speed)
 
 
 @console.group(

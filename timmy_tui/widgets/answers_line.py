@@ -19,12 +19,12 @@ class AnswersLine(LinesView):
         super().__init__(id="answers")
         self._glyphs = glyphs
         self._words: tuple[LabelEvent, ...] = ()
-        self._trouble = ""
+        self._operator = self._trouble = ""
 
-    def update(self, words: Sequence[LabelEvent], trouble: str) -> None:
-        """Show these answers, the oldest first, and one line of trouble."""
-        if (tuple(words), trouble) != (self._words, self._trouble):
-            self._words, self._trouble = tuple(words), trouble
+    def update(self, words: Sequence[LabelEvent], operator: str, trouble: str) -> None:
+        """Show these answers, the oldest first, whose they are, and one line of trouble."""
+        if (tuple(words), operator, trouble) != (self._words, self._operator, self._trouble):
+            self._words, self._operator, self._trouble = tuple(words), operator, trouble
             self.redraw()
 
     def redraw(self) -> None:
@@ -35,8 +35,8 @@ class AnswersLine(LinesView):
             left += [Span(sign, role), Span(" ")]
         if not self._words:
             left.append(Span("nothing yet", "quiet"))
-        trouble = line((f"{self._trouble} ", "warning"))
-        self.show([spread(tuple(left), trouble if self._trouble else EMPTY, self.size.width)])
+        right = line((f"{self._trouble} ", "warning")) if self._trouble else line((f"{self._operator} ", "quiet"))
+        self.show([spread(tuple(left), right, self.size.width)])
 
 
 def word_sign(word: LabelEvent, glyphs: Glyphs) -> tuple[str, str, str]:

@@ -12,6 +12,9 @@ from timmy_tui.widgets.pane import View
 from timmy_tui.widgets.table import bar
 
 BAR_WIDTH = 20
+TO_DO = frozenset({"unlabelled", "not by me", "second look"})
+"""What is shown becomes less by answers."""
+
 NARROW = 70
 """Cells below which the bar is half as wide."""
 
@@ -58,10 +61,11 @@ def _line(facts: ReviewFacts, width: int) -> Line:
     wide = fitting([line(("filter: ", "quiet"), f"{shown} ")], EMPTY, max(0, width - 64))
     bar_width = BAR_WIDTH if width >= NARROW else BAR_WIDTH // 2
     done = (facts.total - facts.left) / facts.total if facts.total else 0.0
-    count = line((f"{facts.left:,}", "strong"), f" of {facts.total:,} left") if facts.ready else EMPTY
+    to_do = facts.wanted.show in TO_DO
+    told = "left" if to_do else "shown" if facts.wanted.show == "all" else facts.wanted.show
     parts = [
-        count,
-        bar(done, bar_width, glyphs.bar_full, glyphs.bar_empty) if facts.ready else EMPTY,
+        line((f"{facts.left:,}", "strong"), f" of {facts.total:,} {told}") if facts.ready else EMPTY,
+        bar(done, bar_width, glyphs.bar_full, glyphs.bar_empty) if facts.ready and to_do else EMPTY,
         line((f"{percent_text(facts.indexed)} indexed", "info")) if facts.indexed is not None else EMPTY,
         line(("today ", "quiet"), f"{facts.today:,}"),
         line(("median ", "quiet"), f"{facts.median_s:.1f} s") if facts.median_s is not None else EMPTY,

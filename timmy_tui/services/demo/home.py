@@ -13,7 +13,7 @@ from timmy_tui.services.demo.errors import DemoError
 from timmy_tui.services.demo.hermes_history import Running, write_sessions
 from timmy_tui.services.demo.hermes_writer import HermesWriter
 from timmy_tui.services.demo.providers_writer import FAILURE_THRESHOLD, RECOVERY_S, ProvidersLedger
-from timmy_tui.services.demo.ticks_writer import TickLog, history, write_ticks
+from timmy_tui.services.demo.ticks_writer import OPERATOR, TickLog, history, write_ticks
 
 MARK_NAME = ".timmy-tui-demo"
 """Marks a folder whose parts the demo has made and may remove."""
@@ -133,6 +133,7 @@ def write_config(
         "hermes": {"command": str(where.hermes_command)},
         "heartbeat": {"every_minutes": every_minutes},
         "worker": {"autostart": False},
+        "review": {"operator": OPERATOR},
         "intervals": {"ollama_s": 2, "ollama_tags_s": 10, "providers_s": 5, "worker_s": 1},
         "cascade": {
             "timeout_seconds": 30,

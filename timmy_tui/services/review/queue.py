@@ -137,8 +137,7 @@ class ReviewQueue:
             return lambda entry: log.answer_of(entry.key).prefer is not None
 
         def labelled(entry: Entry) -> bool:
-            answer = log.answer_of(entry.key)
-            return (answer.label if answer.given else entry.own_label) == show
+            return (log.answer_of(entry.key).label or entry.own_label) == show
 
         return labelled
 

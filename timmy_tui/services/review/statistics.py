@@ -9,6 +9,7 @@ from datetime import datetime, tzinfo
 from statistics import median
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from timmy_tui.services.labels.agreement import (
     Agreement,
@@ -117,7 +118,7 @@ def median_s(words: Iterable[LabelEvent]) -> float | None:
 
 def _answer(entry: Entry, log: LabelLog) -> Answer:
     answer = log.answer_of(entry.key)
-    return answer if answer.given or entry.own_label is None else Answer(label=entry.own_label)
+    return answer if answer.label is not None else replace(answer, label=entry.own_label)
 
 
 def _tally(name: str, entries: Sequence[Entry], answers: dict[str, Answer]) -> Tally:
