@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 HERMES_VENV := .venv-hermes
+TRAINERS_VENV := .venv-trainers
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-hermes snapshots check format bench pictures clean
+.PHONY: help run demo test test-hermes test-trainers snapshots check format bench pictures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -46,6 +47,15 @@ $(HERMES_VENV)/.made:
 test-hermes: $(VENV)/.test $(HERMES_VENV)/.made ## the real Hermes against a fake model server
 	TIMMY_TEST_HERMES=$(abspath $(HERMES_VENV)/bin/hermes) $(BIN)/python -m pytest tests/e2e_hermes
 
+$(TRAINERS_VENV)/.made: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(TRAINERS_VENV)
+	$(TRAINERS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		'trl==1.16.0' datasets transformers torch accelerate --editable '.[test]'
+	@touch $@
+
+test-trainers: $(TRAINERS_VENV)/.made ## the exported datasets in TRL itself (a large download)
+	$(TRAINERS_VENV)/bin/python -m pytest tests/trainers
+
 check: $(VENV)/.check ## formatting, lint, types, import layers
 	$(BIN)/ruff format --check --quiet timmy_tui tests bench docs
 	$(BIN)/ruff check --quiet timmy_tui tests bench docs
@@ -63,4 +73,4 @@ pictures: $(VENV)/.run ## make the pictures of the README anew
 	$(BIN)/python docs/make_pictures.py docs/pictures
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) $(HERMES_VENV) bench/out .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(HERMES_VENV) $(TRAINERS_VENV) bench/out .mypy_cache .ruff_cache .hypothesis

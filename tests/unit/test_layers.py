@@ -115,7 +115,7 @@ def test_the_colour_rules_find_what_they_look_for() -> None:
 MARKUP_SINKS = {"Static", "Label", "Button", "Link", "Collapsible", "Checkbox", "Markdown", "notify", "update"}
 """Called with a string, each of these reads markup unless it is told not to."""
 
-OUR_OWN_UPDATES = {"activity", "clock", "header", "heartbeat", "models", "providers", "sessions"}
+OUR_OWN_UPDATES = {"activity", "answers", "bar", "clock", "header", "heartbeat", "models", "providers", "sessions"}
 """Panes have an ``update`` of their own, which takes readings."""
 
 

@@ -77,12 +77,17 @@ class AlternativeScreen(ConsoleScreen[Verdict | None]):
         self._draw()
         env = os.environ if console.env is None else console.env
         try:
-            self._sampled = await sample_alternative(
+            sampled = await sample_alternative(
                 console.settings, env, self._card, model=self._model or None, clock=console.clock
             )
         except SourceError as error:
             self._trouble = error
-        self._asking = False
+            sampled = None
+        self.show_sampled(sampled)
+
+    def show_sampled(self, sampled: Sampled | None) -> None:
+        """Show the other answer; None = there is none."""
+        self._sampled, self._asking = sampled, False
         if self.is_attached:
             self._draw()
 

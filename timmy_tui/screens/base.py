@@ -78,3 +78,7 @@ class ConsoleModal(NewestSize, RoleStyles, ModalScreen[T], Generic[T]):
     def console(self) -> TimmyApp:
         """The app, as what it is."""
         return cast("TimmyApp", self.app)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Work of this dialog ended, perhaps by a defect: these messages do not bubble."""
+        self.console.tell_defect(event.worker)

@@ -43,7 +43,7 @@ class ExportScreen(ConsoleModal[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._running = False
+        self._writing = False
 
     def compose(self) -> ComposeResult:
         """The folder, the choices, what is told, the keys."""
@@ -74,7 +74,7 @@ class ExportScreen(ConsoleModal[None]):
     def action_write(self) -> None:
         """Write, if nothing is being written."""
         target = self.folder.value.strip()
-        if self._running or not target:
+        if self._writing or not target:
             return
         desk = self.console.monitor.sources.review
         options = ExportOptions(
@@ -82,7 +82,7 @@ class ExportScreen(ConsoleModal[None]):
             split=SPLITS[self.choices.chosen("test share")],
             operator=desk.operator if self.choices.chosen("whose words") else None,
         )
-        self._running = True
+        self._writing = True
         self._write(Path(os.path.expanduser(target)).absolute(), options)
 
     @work(group="export", exit_on_error=False, description="export the datasets")
@@ -111,10 +111,10 @@ class ExportScreen(ConsoleModal[None]):
         else:
             self._tell(lambda width: _report(report, width))
         finally:
-            self._running = False
+            self._writing = False
 
     def _at(self, progress: ExportProgress) -> None:
-        if not self._running:
+        if not self._writing:
             return
         share = progress.done / progress.total if progress.total else 0.0
         glyphs = self.console.glyphs
@@ -132,7 +132,7 @@ class ExportScreen(ConsoleModal[None]):
 
     def action_leave(self) -> None:
         """Stop what runs, else go back."""
-        if self._running:
+        if self._writing:
             self.workers.cancel_group(self, "export")
         else:
             self.dismiss(None)
@@ -140,7 +140,7 @@ class ExportScreen(ConsoleModal[None]):
 
 def _report(report: ExportReport, width: int) -> list[Line]:
     out = [*wrap(f"Written to {clean(str(report.path), limit=1_000)}", width, "ok"), EMPTY]
-    out += [line((f"{rows:>9,}  ", "strong"), clean(name)) for name, rows in report.files]
+    out += [line((f"{rows:>9,}  ", "strong"), clean(name)) for name, rows in report.summed_files()]
     counts = [f"{report.chosen:,} chosen", f"{report.rejected:,} rejected", f"{report.edits:,} edited"]
     out += [EMPTY, *wrap(", ".join(counts), width)]
     if report.dropped:

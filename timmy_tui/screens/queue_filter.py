@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date
 
 from textual import getters, on
 from textual.app import ComposeResult
@@ -18,6 +18,7 @@ from timmy_tui.services.review.index import names_of
 from timmy_tui.services.review.queue import SHOWS, QueueFilter
 from timmy_tui.services.review.records import Entry
 from timmy_tui.services.ticks.records import Severity
+from timmy_tui.text import local_moment
 from timmy_tui.widgets.choice_rows import Choice, ChoiceRows
 
 ANY = "any"
@@ -105,5 +106,7 @@ def _days(entries: Sequence[Entry]) -> tuple[date, ...]:
         if math.isnan(entry.at) or abs(entry.at - last) < 60:
             continue
         last = entry.at
-        found[datetime.fromtimestamp(entry.at).date()] = None  # noqa: DTZ006
+        moment = local_moment(entry.at)
+        if moment is not None:
+            found[moment.date()] = None
     return tuple(found)

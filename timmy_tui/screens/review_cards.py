@@ -27,7 +27,7 @@ from timmy_tui.text import BLOCK_LIMIT, clean, moment_text
 from timmy_tui.widgets.answers_line import AnswersLine
 from timmy_tui.widgets.decision_card import CardFacts, DecisionCard
 from timmy_tui.widgets.key_line import KeyLine
-from timmy_tui.widgets.line import EMPTY, Line, line, wrap
+from timmy_tui.widgets.line import line, wrap
 from timmy_tui.widgets.perception_tree import PerceptionTree
 from timmy_tui.widgets.review_bar import ReviewBar, ReviewFacts
 from timmy_tui.widgets.scroller import Scroller
@@ -93,7 +93,7 @@ class CardScreen(ConsoleScreen[None]):
     def on_mount(self) -> None:
         """Read the log, the newest day first; the first card shows as soon as there is one."""
         self.asked.display = False
-        self.decision.show_message([line(("Reading the tick log…", "quiet"))])
+        self.decision.show_message("", "Reading the tick log…")
         self.draw_counts()
         self._index()
 
@@ -194,22 +194,18 @@ class CardScreen(ConsoleScreen[None]):
         self.card = None
         self.heard_from = 0.0
         queue, glyphs = self.queue, self.console.glyphs
-        self.perception.show(None, None, frozenset())
+        self.perception.clear()
         self.perception.border_title = Content("Perception")
         self.perception.border_subtitle = Content("")
         self._swap(session=False)
-        lines: list[Line]
-        if queue is None or not len(queue):
-            lines = [line("No decision passes this filter."), EMPTY]
-            if self.wanted.is_default:
-                lines = [line("There is nothing to review yet."), EMPTY]
-                lines += wrap(
-                    "A tick that a model decides becomes a card here:  t  runs the heartbeat now.", 60, "quiet"
-                )
+        if queue is not None and len(queue):
+            done = "f  shows others, b  asks some again, E  writes the datasets."
+            self.decision.show_message(f"{glyphs.ok} All done.", done)
+        elif self.wanted.is_default:
+            how = "Each tick that a model decides becomes a card:  t  runs the heartbeat now."
+            self.decision.show_message("There is nothing to review yet.", how)
         else:
-            lines = [line((f"{glyphs.ok} ", "ok"), "All done."), EMPTY]
-            lines += wrap("f  shows others, b  asks some again, E  writes the datasets.", 60, "quiet")
-        self.decision.show_message(lines)
+            self.decision.show_message("No decision passes this filter.", "f  chooses others, ctrl+x there shows all.")
         self.draw_counts()
 
     # Drawing.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from msgspec import Struct
 
 from timmy_tui.glyphs import Glyphs
@@ -43,10 +41,10 @@ class DecisionCard(Scroller):
         self.foot = line(("w", "key"), (" raw response", "quiet"))
         self.read(lambda width: _lines(facts, self.glyphs, width), keep_place=keep_place)
 
-    def show_message(self, lines: Sequence[Line]) -> None:
+    def show_message(self, text: str, more: str = "") -> None:
         """Show something in a card's place."""
         self.title_line, self.foot = line(("Decision", "title")), EMPTY
-        self.read(lambda width: [EMPTY, *lines])
+        self.read(lambda width: [EMPTY, *wrap(text, width), EMPTY, *wrap(more, width, "quiet")])
 
 
 def _lines(facts: CardFacts, glyphs: Glyphs, width: int) -> list[Line]:

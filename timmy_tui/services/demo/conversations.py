@@ -275,3 +275,21 @@ CRON = (
         source="cron",
     ),
 )
+
+
+def _triage(issue: str, answer: str) -> Conversation:
+    """A script's question: its name stands before the prompt, and no tool is at hand."""
+    ask = (
+        f"[triage_issues] A new issue came in:\n\n{issue}\n\n"
+        "Answer with one line: bug, feature or question; then how urgent it is and why."
+    )
+    return Conversation("", ask, "", (), answer, source="tool")
+
+
+TRIAGE = (
+    _triage("Backup job ends with 'no space left' since Monday", "bug, urgent: there is no backup until it is mended."),
+    _triage("Could the dashboard show the week as well?", "feature, can wait: nothing is broken."),
+    _triage("Where is the token for the runner kept?", "bug, urgent: tokens must be rotated at once."),
+    _triage("Login page is blank in Firefox 145", "bug, high: people can't get in, another browser helps for now."),
+)
+"""What a script asked; the third answer is one to reject."""

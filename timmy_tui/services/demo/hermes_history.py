@@ -6,7 +6,7 @@ from itertools import cycle, islice
 
 from msgspec import Struct
 
-from timmy_tui.services.demo.conversations import CLI, CRON, LOCAL_MODEL, SUBAGENT, TELEGRAM, Conversation
+from timmy_tui.services.demo.conversations import CLI, CRON, LOCAL_MODEL, SUBAGENT, TELEGRAM, TRIAGE, Conversation
 from timmy_tui.services.demo.hermes_writer import HermesWriter, OpenSession
 from timmy_tui.services.demo.machine import perception_at
 from timmy_tui.services.demo.ticks_writer import WrittenTick, prompt_for
@@ -60,6 +60,8 @@ def _earlier_days(writer: HermesWriter, now: float) -> None:
         session = _whole(writer, conversation, at, fails=index == 16)
         if conversation.title.startswith("Why is"):
             _whole(writer, SUBAGENT[0], at + 40, parent=session.id)
+    for index, conversation in enumerate(TRIAGE):
+        _whole(writer, conversation, now - (28.2 + index * 4.1) * HOUR_S)
     for index, conversation in enumerate(islice(cycle(CRON), 8)):
         _whole(writer, conversation, now - (26.6 + index * 6) * HOUR_S)
 

@@ -1,0 +1,1 @@
+"""The dataset export: what operators said of decisions, in the shapes that trainers read."""
