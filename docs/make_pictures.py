@@ -26,6 +26,7 @@ SHOTS: tuple[tuple[str, tuple[int, int], str, tuple[str, ...]], ...] = (
     ("tick", (120, 36), "timmy-dark", ("3", "enter")),
     ("session", (120, 36), "timmy-dark", ("2", "j", "enter")),
     ("history", (100, 24), "timmy-dark", ("H",)),
+    ("review", (110, 30), "timmy-dark", ("r", "c", "x")),
 )
 
 
@@ -39,9 +40,10 @@ async def take(folder: Path, name: str, size: tuple[int, int], theme: str, keys:
         async with app.run_test(size=size) as pilot:
             app.publish(still(await app.monitor.snapshot_once()))
             await pilot.pause()
-            await pilot.press(*keys)
-            await app.workers.wait_for_complete()
-            await pilot.pause()
+            for key in keys:
+                await pilot.press(key)
+                await app.workers.wait_for_complete()
+                await pilot.pause(0.2)  # the review hears no key so soon after a card came
             app.save_screenshot(filename=f"{name}.svg", path=str(folder))
             await app.monitor.aclose()
 
