@@ -179,6 +179,7 @@ def test_a_callers_session_is_a_candidate_and_a_chosen_source_is_one_too(tmp_pat
         "chosen": ("tool", "Quick check."),
         "other": ("cli", "Summarise the box."),
         "tick": ("heartbeat", "[heartbeat_tick] System state…"),
+        "sample": ("review", "[triage_issues] Which one first?"),
         "cron": ("cron", "[IMPORTANT: You are running as a cron job.]"),
     }
     for session, (source, prompt) in asked.items():

@@ -16,9 +16,8 @@ from timmy_tui.services.heartbeat.decision import DECISION_SCHEMA, parse_decisio
 from timmy_tui.services.labels.records import Alternative
 from timmy_tui.services.reading import SourceError
 from timmy_tui.services.review.records import Card
+from timmy_tui.services.review.sessions import REVIEW
 from timmy_tui.services.ticks.records import Decision
-
-CALLER = "review"
 
 SEEDS = 2**31
 
@@ -57,7 +56,7 @@ async def sample_alternative(
     heartbeat = settings.config.heartbeat
     request = CompletionRequest(
         prompt=card.prompt,
-        caller=CALLER,
+        caller=REVIEW,
         timeout_s=heartbeat.timeout_s,
         schema=DECISION_SCHEMA if card.decision is not None else None,
         model=model or settings.config.review.alternative_model or None,

@@ -24,7 +24,8 @@ from timmy_tui.services.hermes.store import DATABASE_NAME
 HEARTBEAT_CALLER = "heartbeat_tick"
 """These sessions are ticks; the tick log knows more of them."""
 
-OWN_CALLERS = frozenset({HEARTBEAT_CALLER, "review"})
+REVIEW = "review"
+"""Who asks for alternatives, and the source of those sessions: they are compared, and no cards of their own."""
 
 _TAG = re.compile(r"\[([a-z][a-z0-9_.-]{0,63})\] ")
 
@@ -118,7 +119,7 @@ class SessionCandidates:
         source = line(session[0]) or ""
         if tag is None and source not in self._sources:
             return None
-        if tag is not None and tag[1] in OWN_CALLERS:
+        if source == REVIEW or (tag is not None and tag[1] == HEARTBEAT_CALLER):
             return None
         answer = _answer(connection, columns, session_id, first)
         if answer is None or not prompt.strip():
