@@ -64,7 +64,6 @@ def test_what_a_timeline_needs_is_known_without_the_files(folder: Path) -> None:
             head.severity,
             head.by_model,
         )
-        assert history.has_own_label(index) == (head.label is not None)
     assert history.severity(12) == "fallback"
     assert history.at(13) is None
     with pytest.raises(TickLogError, match="changed since"):

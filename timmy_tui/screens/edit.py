@@ -19,6 +19,7 @@ from timmy_tui.services.review.records import Card
 from timmy_tui.services.ticks.records import Decision
 from timmy_tui.text import BLOCK_LIMIT, clean
 from timmy_tui.widgets.choice_rows import Choice, ChoiceRows
+from timmy_tui.widgets.key_line import KeyLine
 
 Correction = Decision | str
 
@@ -62,7 +63,8 @@ class EditDialog(ConsoleModal[Correction | None]):
                 yield Static(Content("actions, one on each line"), classes="quiet")
                 yield _area("\n".join(decision.actions), "actions")
             yield Static("", id="trouble", markup=False)
-            yield Static(Content("ctrl+s  keep   tab  next field   esc  leave it"), classes="keys")
+            yield Static(Content("tab  next field   ← →  severity" if decision else "tab  next field"), classes="keys")
+            yield KeyLine(lead="")
 
     def action_keep(self) -> None:
         """Close with the correction, if it is one."""

@@ -20,6 +20,7 @@ from timmy_tui.services.export.records import ExportOptions, ExportProgress, Exp
 from timmy_tui.services.reading import SourceError
 from timmy_tui.text import clean, moment_text
 from timmy_tui.widgets.choice_rows import Choice, ChoiceRows
+from timmy_tui.widgets.key_line import KeyLine
 from timmy_tui.widgets.line import EMPTY, Line, line, wrap
 from timmy_tui.widgets.reader import Document
 from timmy_tui.widgets.scroller import Scroller
@@ -34,7 +35,7 @@ class ExportScreen(ConsoleModal[None]):
     BINDING_GROUP_TITLE = "Export"
     BINDINGS = [
         Binding("ctrl+s", "write", "write", id="export.write", priority=True),
-        Binding("escape", "leave", "back", id="export.back", priority=True),
+        Binding("escape", "leave", "back, or stop", id="export.back", priority=True),
     ]
 
     folder = getters.query_one(Input)
@@ -52,7 +53,9 @@ class ExportScreen(ConsoleModal[None]):
         name = f"datasets-{moment_text(console.clock(), '%Y%m%d-%H%M%S', unknown='new')}"
         with Vertical(classes="dialog export"):
             yield Static(Content("Write the datasets to a new folder"), classes="title")
-            folder = Input(value=str(console.settings.timmy_home / "exports" / name), compact=True, id="folder")
+            # What the demo has written below its own home is gone with it.
+            place = Path.cwd() if console.settings.demo else console.settings.timmy_home / "exports"
+            folder = Input(value=str(place / name), compact=True, id="folder")
             folder.cursor_blink = False
             yield folder
             yield ChoiceRows(
@@ -64,7 +67,8 @@ class ExportScreen(ConsoleModal[None]):
                 id="choices",
             )
             yield Scroller("Report", glyphs=console.glyphs, id="told")
-            yield Static(Content("enter, ctrl+s  write   tab  next field   esc  back, or stop"), classes="keys")
+            yield Static(Content("tab  next field   ← →  answer"), classes="keys")
+            yield KeyLine(lead="")
 
     def on_mount(self) -> None:
         """Nothing is told yet."""

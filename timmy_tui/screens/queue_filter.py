@@ -20,6 +20,7 @@ from timmy_tui.services.review.records import Entry
 from timmy_tui.services.ticks.records import Severity
 from timmy_tui.text import local_moment
 from timmy_tui.widgets.choice_rows import Choice, ChoiceRows
+from timmy_tui.widgets.key_line import KeyLine
 
 ANY = "any"
 
@@ -65,8 +66,8 @@ class FilterDialog(ConsoleModal[QueueFilter | None]):
             text = Input(value=wanted.text, placeholder="text in the decision", compact=True, select_on_focus=False)
             text.cursor_blink = False
             yield text
-            keys = "↑ ↓  row   ← →  answer   tab  text\nenter  show these   ctrl+x  clear   esc  leave it"
-            yield Static(Content(keys), classes="keys")
+            yield Static(Content("↑ ↓  row   ← →  answer   tab  text"), classes="keys")
+            yield KeyLine(lead="")
 
     @on(Input.Submitted)
     def action_take(self) -> None:

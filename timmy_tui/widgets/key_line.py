@@ -21,10 +21,11 @@ class KeyLine(LinesView):
     One widget instead of one per key: the Footer's dozen cost a tenth of the time to the first paint.
     """
 
-    def __init__(self, *, always: int = ALWAYS) -> None:
-        """``always`` is how many of the last keys stay."""
+    def __init__(self, *, always: int = ALWAYS, lead: str = " ") -> None:
+        """``always`` is how many of the last keys stay; ``lead`` stands before the first one."""
         super().__init__(id="keys")
         self._always = always
+        self._lead = lead
         self._clicks: list[tuple[int, int, str]] = []
 
     def on_mount(self) -> None:
@@ -46,7 +47,7 @@ class KeyLine(LinesView):
             else:
                 del keys[-1 - self._always]
         self._clicks.clear()
-        shown: Line = line(" ")
+        shown: Line = line(self._lead)
         for number, (text, key) in enumerate(keys):
             shown = (*shown, *line("  " if number else ""))
             start = width_of(shown)

@@ -16,7 +16,7 @@ from timmy_tui.services.ticks.folder import TickFolder
 from timmy_tui.services.ticks.log import changed_error
 from timmy_tui.services.ticks.parse import parse_head, parse_tick
 from timmy_tui.services.ticks.records import IndexedTick, IndexProgress, Severity, Tick, TickHead, TickPlace
-from timmy_tui.services.ticks.segment import BY_MODEL, LABELLED, SEVERITY_CODES, Segment
+from timmy_tui.services.ticks.segment import BY_MODEL, SEVERITY_CODES, Segment
 
 LATEST_FILES = 3
 """Files looked at by every :meth:`TickHistory.grow`."""
@@ -157,11 +157,6 @@ class TickHistory:
         """Whether a model decided, without reading the file."""
         segment, position = self._find(index)
         return bool(segment.flags[position] & BY_MODEL)
-
-    def has_own_label(self, index: int) -> bool:
-        """Whether the tick carries a ``dpo_label``, without reading the file."""
-        segment, position = self._find(index)
-        return bool(segment.flags[position] & LABELLED)
 
     def _take_in(
         self,

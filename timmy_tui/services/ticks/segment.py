@@ -9,14 +9,13 @@ from pathlib import Path
 
 from timmy_tui.services.ticks.cursor import TailLine
 from timmy_tui.services.ticks.growing import GrowingFile
-from timmy_tui.services.ticks.parse import BadLine, at_of, by_model, decode_head, label_of, severity_of
+from timmy_tui.services.ticks.parse import BadLine, at_of, by_model, decode_head, severity_of
 from timmy_tui.services.ticks.records import Severity
 
 SEVERITY_CODES: tuple[Severity, ...] = ("ok", "warning", "critical", "fallback", "unknown")
 _CODE_OF = {word: code for code, word in enumerate(SEVERITY_CODES)}
 
 BY_MODEL = 8
-LABELLED = 16
 
 
 class Segment(GrowingFile):
@@ -31,7 +30,7 @@ class Segment(GrowingFile):
         self.times = array("d")
         """Unix seconds; NaN where a tick has none."""
         self.flags = array("B")
-        """The severity's code in the low three bits, then ``BY_MODEL`` and ``LABELLED``."""
+        """The severity's code in the low three bits, then ``BY_MODEL``."""
         self.contents = array("q")
         """The hash of each line, to know a repeated one and to see that a place still holds its tick."""
         self._zone = zone
@@ -57,8 +56,6 @@ class Segment(GrowingFile):
             flags = _CODE_OF[severity_of(facts)]
             if by_model(facts):
                 flags |= BY_MODEL
-            if facts.dpo_label is not None and label_of(facts) is not None:
-                flags |= LABELLED
             self.offsets.append(line.offset)
             self.lengths.append(len(data))
             self.times.append(nan if at is None else at)
