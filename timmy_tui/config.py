@@ -142,6 +142,11 @@ class Settings(Struct, frozen=True):
         return self.timmy_home / "timmy.db"
 
     @property
+    def usage_path(self) -> Path:
+        """The usage log of all model calls."""
+        return self.timmy_home / "metrics" / "local-llm-usage.jsonl"
+
+    @property
     def queue_path(self) -> Path:
         """Huey's SQLite file, unless ``queue.url`` names another."""
         return self.timmy_home / "queue.db"

@@ -30,14 +30,15 @@ class AppendError(SourceError):
     """The line was not written; nothing of it is left in the file, but where a foreign writer stood behind it."""
 
 
-def append_line(path: Path, line: bytes) -> None:
+def append_line(path: Path, line: bytes, *, durable: bool = True) -> None:
     """Append ``line`` to the file at ``path``, which is made if need be; returns when it is on disk.
 
+    Not ``durable`` it returns when the system has the line: a crash of the machine may cost it, a kill does not.
     Writers exclude each other by a lock on ``PATH.lock``. May block: call it in a thread. Raises
     :class:`AppendError`, and ``ValueError`` for a line with a newline inside.
     """
     with write_lock(path.with_name(f"{path.name}.lock")):
-        append_locked(path, line)
+        append_locked(path, line, durable=durable)
 
 
 @contextmanager
@@ -58,7 +59,7 @@ def write_lock(path: Path, *, wait_s: float = LOCK_WAIT_S) -> Iterator[int]:
         os.close(descriptor)
 
 
-def append_locked(path: Path, line: bytes) -> None:
+def append_locked(path: Path, line: bytes, *, durable: bool = True) -> None:
     """:func:`append_line` for a caller that holds the lock of ``path``."""
     line = line.removesuffix(b"\n")
     if b"\n" in line:
@@ -67,7 +68,7 @@ def append_locked(path: Path, line: bytes) -> None:
         make_private_folder(path.parent)
         descriptor, made = _opened(path)
         try:
-            _append(descriptor, line + b"\n")
+            _append(descriptor, line + b"\n", durable=durable)
         finally:
             os.close(descriptor)
         if made:
@@ -148,7 +149,7 @@ def _opened(path: Path) -> tuple[int, bool]:
     return descriptor, made
 
 
-def _append(descriptor: int, line: bytes) -> None:
+def _append(descriptor: int, line: bytes, *, durable: bool) -> None:
     """One write of the whole line, behind a newline if a torn tail needs one; all or nothing."""
     size = os.fstat(descriptor).st_size
     if size and os.pread(descriptor, 1, size - 1) != b"\n":
@@ -158,7 +159,8 @@ def _append(descriptor: int, line: bytes) -> None:
         written = os.write(descriptor, line)
         if written != len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fsync(descriptor)
+        if durable:
+            os.fsync(descriptor)
     except OSError:
         _take_back(descriptor, written)
         raise

@@ -1,0 +1,1 @@
+"""Work handed to local models by the kind of task."""
