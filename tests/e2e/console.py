@@ -31,7 +31,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CONSOLE = (sys.executable, "-m", "timmy_tui")
 APPS = ROOT / "tests" / "e2e" / "apps"
 
-ENTER, ESCAPE, TAB, SHIFT_TAB, SPACE, DOWN = "\r", "\x1b", "\t", "\x1b[Z", " ", "\x1b[B"
+ENTER, ESCAPE, TAB, SHIFT_TAB, SPACE = "\r", "\x1b", "\t", "\x1b[Z", " "
+DOWN, LEFT, RIGHT = "\x1b[B", "\x1b[D", "\x1b[C"
 CTRL_P, CTRL_R, CTRL_T = "\x10", "\x12", "\x14"
 
 WAIT_S = 20.0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -22,10 +24,10 @@ from textual.widgets import Input, TextArea
 from tick_maker import day_path, tick_line
 
 from timmy_tui.app import TimmyApp
-from timmy_tui.screens import review_cards
+from timmy_tui.screens import alternative, review_cards
 from timmy_tui.screens.alternative import AlternativeScreen
 from timmy_tui.screens.dialogs import TextDialog
-from timmy_tui.screens.edit import EditDialog
+from timmy_tui.screens.edit import EditDialog, original_of
 from timmy_tui.screens.export import ExportScreen
 from timmy_tui.screens.queue_filter import FilterDialog
 from timmy_tui.screens.review import ReviewScreen
@@ -96,7 +98,8 @@ def home(tmp_path: Path) -> Home:
 @pytest.fixture(autouse=True)
 def no_guard(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests type faster than anybody reads; what the guard does has a test of its own."""
-    monkeypatch.setattr(review_cards, "GUARD_S", -1.0)
+    for module in (review_cards, alternative):
+        monkeypatch.setattr(module, "GUARD_S", -1.0)
 
 
 def screen_of(app: TimmyApp) -> ReviewScreen:
@@ -259,6 +262,80 @@ async def test_a_new_tick_is_taken_in_while_the_card_stays(home: Home) -> None:
         assert "5 of 6 left" in bar_of(app)
 
 
+async def test_a_label_that_the_dashboard_has_read_first_shows_here_all_the_same(home: Home) -> None:
+    app = home.console()
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot)
+        screen = screen_of(app)
+        assert screen.card is not None
+        screen.clock_ticked(NOW)
+        await quiet(pilot)
+        append(home.labels, label_line("1", screen.card.entry.key, "rejected", operator="kim"))
+        app.monitor.sources.heartbeat.read()
+        screen.clock_ticked(NOW)
+        await quiet(pilot)
+        assert "4 of 5 left" in bar_of(app)
+        assert "now: ✖ rejected  by kim" in card_of(app)
+
+
+async def test_what_was_just_chosen_to_be_shown_is_not_undone_by_a_new_tick(home: Home) -> None:
+    append(home.folder / ".timmy" / "tui.yaml", b"review: {second_look: 1}\n")
+    app = home.console()
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot)
+        await press(pilot, "c", "c")
+        screen = screen_of(app)
+        async with screen.turn:
+            screen.action_second_look()
+            await asyncio.sleep(0)
+            with day_path(home.heartbeat, TODAY).open("ab") as file:
+                file.write(tick_line(50, at=datetime.fromtimestamp(NOW, UTC)))
+            screen.snapshot_changed(app.snapshot)
+            await asyncio.to_thread(app.monitor.sources.review.index.grow)
+        await quiet(pilot)
+        assert "second look  2 of 2 left" in bar_of(app)
+
+
+async def test_two_keys_that_come_at_once_are_one_answer(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(review_cards, "GUARD_S", 0.15)
+    app = home.console()
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot)
+        screen = screen_of(app)
+        for keys, said in (("cc", ["chosen"]), ("uc", ["chosen", "undo"]), ("cn", ["chosen", "undo", "chosen"])):
+            screen.heard_from = 0.0
+            for key in keys:
+                app.post_message(Key(key, key))
+            await quiet(pilot)
+            assert home.said() == said
+            assert app.screen is screen
+
+
+async def test_a_key_that_closes_another_view_and_one_behind_it_answer_nothing(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = home.console()
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot)
+        screen = screen_of(app)
+        await press(pilot, "w")
+        screen.heard_from = inf
+        await press(pilot, "escape", "c")
+        assert home.events() == []
+
+
+@pytest.mark.parametrize("size", [(30, 6), (39, 40), (80, 7)])
+async def test_where_no_card_can_be_seen_none_is_answered(home: Home, size: tuple[int, int]) -> None:
+    app = home.console()
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot)
+        await press(pilot, "c", "x", "u", "e", "g", "n")
+        assert isinstance(app.screen, ReviewScreen)
+        assert app.screen.query_one("#too-small").display
+        assert not app.screen.decision.region
+    assert home.events() == []
+
+
 # What can't be written, or read.
 
 
@@ -378,6 +455,62 @@ async def test_enter_within_an_edit_is_a_new_line(home: Home) -> None:
         assert "\n" in app.screen.reasoning.text
 
 
+async def test_a_correction_that_could_not_be_saved_is_there_when_the_form_opens_again(home: Home) -> None:
+    app = home.console()
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot)
+        os.symlink("/dev/null", home.labels)
+        await press(pilot, "e")
+        assert isinstance(app.screen, EditDialog)
+        app.screen.reasoning.text = "typed with care"
+        await press(pilot, "ctrl+s")
+        assert "not saved" in card_of(app)
+        home.labels.unlink()
+        await press(pilot, "e")
+        assert isinstance(app.screen, EditDialog)
+        assert app.screen.reasoning.text == "typed with care"
+        await press(pilot, "ctrl+s")
+        assert home.said() == ["edit"]
+
+
+async def test_what_was_typed_is_there_again_after_escape_and_after_an_undo(home: Home) -> None:
+    app = home.console()
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot)
+        await press(pilot, "e")
+        assert isinstance(app.screen, EditDialog)
+        app.screen.reasoning.text = "half a thought"
+        await press(pilot, "escape", "e")
+        assert isinstance(app.screen, EditDialog)
+        assert app.screen.reasoning.text == "half a thought"
+        await press(pilot, "ctrl+s", "u", "e")
+        assert isinstance(app.screen, EditDialog)
+        assert app.screen.reasoning.text == "half a thought"
+
+
+@pytest.mark.parametrize("text", ["👩‍🚒 at work 🇳🇱", "a\u200bb"])
+async def test_an_edit_keeps_the_signs_that_it_does_not_touch(home: Home, text: str) -> None:
+    decision = {"actions": [text], "severity": "ok", "reasoning": "calm"}
+    home.ticks(6, decision=decision, response=json.dumps(decision))
+    app = home.console()
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot)
+        screen = screen_of(app)
+        assert screen.card is not None
+        original = original_of(screen.card)
+        assert isinstance(original, Decision)
+        assert original.actions == (text,)
+
+
+async def test_an_undone_note_is_told_and_no_longer_stands_on_the_card(home: Home) -> None:
+    app = home.console()
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot)
+        await press(pilot, "n", *"odd", "enter", "u")
+        assert "taken back: · note “odd”" in card_of(app)
+        assert "note: odd" not in card_of(app)
+
+
 async def test_a_note_is_kept_at_once_and_stands_on_the_card(home: Home) -> None:
     app = home.console()
     async with app.run_test(size=SIZE) as pilot:
@@ -495,6 +628,37 @@ async def test_a_second_look_hides_what_was_said_and_counts_apart(home: Home) ->
         assert "1 disputed" in told
 
 
+async def test_a_second_look_takes_back_only_itself_and_escape_leaves_it(home: Home) -> None:
+    append(home.folder / ".timmy" / "tui.yaml", b"review: {second_look: 1}\n")
+    app = home.console()
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot)
+        await press(pilot, "x", "b", "u", "e", "g")
+        assert isinstance(app.screen, ReviewScreen)
+        assert home.said() == ["rejected"]
+        assert any("Nothing of this second look" in toast for toast in toasts(app))
+        assert any("c, r or s" in toast for toast in toasts(app))
+        await press(pilot, "escape")
+        assert isinstance(app.screen, ReviewScreen)
+        assert "review  4 of 5 left" in bar_of(app)
+
+
+async def test_the_second_answer_has_to_be_seen_before_it_can_be_preferred(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alternative, "GUARD_S", 60.0)
+    with ollama() as server:
+        home.env["OLLAMA_HOST"] = server.url
+        app = home.console()
+        async with app.run_test(size=SIZE) as pilot:
+            await opened(pilot)
+            await press(pilot, "g", "2")
+            assert isinstance(app.screen, AlternativeScreen)
+            await press(pilot, "p")
+            assert isinstance(app.screen, TextScreen)
+    assert home.events() == []
+
+
 async def test_the_whole_prompt_and_the_raw_response_are_a_key_away(home: Home) -> None:
     app = home.console()
     async with app.run_test(size=SIZE) as pilot:
@@ -552,7 +716,11 @@ async def test_the_datasets_are_written_from_the_screen(home: Home) -> None:
         target = Path(dialog.folder.value)
         assert len((target / "kto.jsonl").read_text().splitlines()) == 2
         await press(pilot, "enter")
-        assert "exists" in text_of(dialog.told)
+        assert "Written to" in text_of(dialog.told), "written once, however often it is asked for"
+        await press(pilot, "escape", "E", "tab", "enter")
+        again = app.screen
+        assert isinstance(again, ExportScreen)
+        assert "exists" in text_of(again.told)
         await press(pilot, "escape")
         assert isinstance(app.screen, ReviewScreen)
 
@@ -608,7 +776,7 @@ def test_picture_of_the_review(snap_compare: Compare, tmp_path: Path, scene: str
                 "No room to write labels.jsonl: No space left on device",
                 "Free some space:  df -h",
             )
-            screen_of(app).draw_card()
+            screen_of(app).draw_decision()
         await press(pilot, *keys)
 
     assert snap_compare(home.console(), terminal_size=size, run_before=run)

@@ -82,6 +82,24 @@ def test_operators_are_compared_by_their_last_words(tmp_path: Path) -> None:
     assert (pair.first, pair.second, pair.agreement.pairs, pair.agreement.same) == ("alex", "kim", 2, 1)
 
 
+def test_who_corrects_a_decision_has_rejected_it(tmp_path: Path) -> None:
+    correction = {"severity": "ok", "actions": [], "reasoning": "calm"}
+    log = log_of(
+        tmp_path,
+        label_line("1", "a", "chosen"),
+        event_line("2", "edit", candidate="a", decision=correction, operator="kim"),
+        label_line("3", "b", "chosen"),
+        event_line("4", "edit", candidate="b", decision=correction, operator="alex"),
+        label_line("5", "b", "rejected", blind=True),
+    )
+    assert is_disputed(log.words_on("a"))
+    assert not is_disputed(log.words_on("b"))
+    (pair,) = operators_agreement(log)
+    assert (pair.agreement.pairs, pair.agreement.same) == (1, 0)
+    looks = self_agreement(log, "alex")
+    assert (looks.pairs, looks.same) == (1, 1)
+
+
 def test_a_dispute_lasts_until_it_is_settled(tmp_path: Path) -> None:
     path = tmp_path / "labels.jsonl"
     log = log_of(tmp_path, label_line("1", "a", "chosen"), label_line("2", "a", "skipped", operator="kim"))

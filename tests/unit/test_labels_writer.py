@@ -108,6 +108,37 @@ def test_undo_takes_back_only_what_this_operator_said(desk: Desk) -> None:
     assert desk.log.answer_of("a").label == "rejected"
 
 
+def test_two_consoles_of_one_operator_take_back_two_words(desk: Desk) -> None:
+    other = LabelLog(desk.path)
+    other.poll()
+    for number in range(2):
+        desk.pen.label(f"c{number}", "t", "chosen", shown_at=NOW)
+    taken = [Labeller(other, "alex", lambda: NOW).undo(), desk.pen.undo()]
+    assert [word.candidate for word in taken if word is not None] == ["c1", "c0"]
+
+
+def test_a_second_look_takes_back_only_what_was_said_at_one(desk: Desk) -> None:
+    desk.pen.label("a", "t", "chosen", shown_at=NOW, blind=True)
+    desk.pen.label("b", "t", "rejected", shown_at=NOW)
+    undone = desk.pen.undo(blind=True)
+    assert undone is not None
+    assert undone.candidate == "a"
+    assert desk.pen.undo(blind=True) is None
+    assert desk.log.labels() == {"b": "rejected"}
+
+
+def test_a_word_that_was_read_and_then_taken_back_was_never_said(desk: Desk) -> None:
+    """A full disk may be told after the line was read: the writer cuts it off again."""
+    append(desk.path, label_line("1", "a", "chosen"), label_line("2", "b", "chosen"))
+    desk.log.poll()
+    lines = desk.path.read_bytes().splitlines(keepends=True)
+    with desk.path.open("r+b") as file:
+        file.truncate(len(lines[0]))
+    desk.log.poll()
+    assert desk.log.labels() == {"a": "chosen"}
+    assert desk.log.fold.counts.chosen == 1
+
+
 def test_an_edit_stands_until_the_original_is_found_good_after_all(desk: Desk) -> None:
     desk.pen.edit("a", "t", Decision("ok", "Calm.", ()), shown_at=NOW)
     desk.pen.label("a", "t", "rejected", shown_at=NOW)

@@ -9,7 +9,8 @@ import pytest
 from faulty_server import Answer, FaultyServer
 from msgspec.structs import replace
 
-from timmy_tui.config import CascadeConfig, Config, HeartbeatConfig, Settings
+from timmy_tui.config import CascadeConfig, CircuitConfig, Config, HeartbeatConfig, Settings
+from timmy_tui.services.cascade.metrics_store import MetricsStore
 from timmy_tui.services.cascade.providers.hermes_command import tagged_prompt
 from timmy_tui.services.cascade.records import CompletionRequest
 from timmy_tui.services.review.alternative import AlternativeError, sample_alternative
@@ -82,11 +83,26 @@ async def test_the_prompt_is_sent_again_to_the_byte_with_a_seed_of_its_own(tmp_p
     assert not found.same
 
 
-async def test_a_model_that_is_named_is_the_one_that_is_asked(tmp_path: Path) -> None:
+async def test_a_model_that_is_named_is_the_one_that_is_asked_and_no_other_may_answer(tmp_path: Path) -> None:
     with ollama(chat(GRAVE)) as server:
-        await sample_alternative(settings(tmp_path, server.url), {"PATH": ""}, card(), model="n:2b")
+        with pytest.raises(AlternativeError, match="m:1b answered, not n:2b"):
+            await sample_alternative(settings(tmp_path, server.url), {"PATH": ""}, card(), model="n:2b")
         (asked,) = [json.loads(request.body) for request in server.requests if request.path == "/api/chat"]
+        found = await sample_alternative(settings(tmp_path, server.url), {"PATH": ""}, card(), model="m:1b")
     assert asked["model"] == "n:2b"
+    assert found.alternative.model == "m:1b"
+
+
+@pytest.mark.parametrize("model", ["lama", None])
+async def test_an_operators_trial_opens_no_circuit(tmp_path: Path, model: str | None) -> None:
+    where = settings(tmp_path, "http://127.0.0.1:9")
+    with ollama(Answer(500, b"broken")) as server:
+        for home in (where, settings(tmp_path, server.url)):
+            for _ in range(6):
+                with pytest.raises(AlternativeError):
+                    await sample_alternative(home, {"PATH": ""}, card(), model=model)
+    state = MetricsStore(where.database_path, CircuitConfig()).circuit_of("ollama")
+    assert (state.circuit, state.consecutive_failures) == ("closed", 0)
 
 
 async def test_the_same_words_again_are_nothing_to_prefer(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from datetime import UTC, date, datetime
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,10 @@ class Log:
         self.ticks, self.hermes = folder / "heartbeat", folder / "hermes"
         self.ticks.mkdir(parents=True)
         self.hermes.mkdir()
-        self.index = CandidateIndex(self.ticks, SessionCandidates(self.hermes, "", sources), zone=UTC)
+        minutes = count(0, 60)
+        self.index = CandidateIndex(
+            self.ticks, SessionCandidates(self.hermes, "", sources), zone=UTC, monotonic=lambda: next(minutes)
+        )
 
     def names(self) -> list[str]:
         return [entry.name for entry in self.index.entries]
@@ -149,6 +153,20 @@ def test_fallback_decisions_say_that_no_model_made_them(log: Log) -> None:
     }
 
 
+def test_a_file_that_can_not_be_read_costs_only_its_own(log: Log) -> None:
+    write_day(log.ticks, MONDAY, 2)
+    day_path(log.ticks, TUESDAY).mkdir()
+    log.index.build()
+    assert len(log.index.entries) == 2
+    assert log.index.complete
+    assert log.index.trouble is not None
+    day_path(log.ticks, TUESDAY).rmdir()
+    write_day(log.ticks, TUESDAY, 1)
+    assert log.index.grow()
+    assert log.index.trouble is None
+    assert log.names()[0] == "20261117_000000"
+
+
 @settings(max_examples=60)
 @given(
     tree=st.dictionaries(
@@ -211,6 +229,21 @@ def test_an_answer_that_followed_from_tools_is_none_to_train_on(tmp_path: Path) 
     assert [(entry.name, entry.key) for entry in log.index.entries] == [
         ("rewound", candidate_key("[caller] rewound", "right"))
     ]
+
+
+def test_a_store_that_changes_without_a_new_candidate_changes_nothing(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    writer = make_empty_store(log.hermes / "state.db")
+    writer.session("s")
+    writer.message("s", "user", "[caller] hello")
+    writer.message("s", "assistant", "hi")
+    log.index.build()
+    entries = log.index.entries
+    writer.session("t")
+    writer.message("t", "user", "no caller")
+    assert not log.index.grow()
+    assert log.index.entries is entries
+    writer.close()
 
 
 def test_a_store_that_breaks_keeps_what_was_read_of_it(tmp_path: Path) -> None:

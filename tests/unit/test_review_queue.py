@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from label_maker import append, event_line, label_line
 
 from timmy_tui.services.labels.log import LabelLog
+from timmy_tui.services.review.index import age
 from timmy_tui.services.review.queue import SHOWS, QueueFilter, ReviewQueue, Show
 from timmy_tui.services.review.records import Entry
 from timmy_tui.services.ticks.records import Label, Severity
@@ -64,7 +65,13 @@ class Sitting:
         self, wanted: QueueFilter | None = None, *, operator: str = "alex", second_look: float = 1
     ) -> ReviewQueue:
         return ReviewQueue(
-            self.entries, self.log, wanted or QueueFilter(), operator=operator, second_look=second_look, zone=UTC
+            sorted(self.entries, key=age),
+            {entry.key: entry for entry in self.entries}.get,
+            self.log,
+            wanted or QueueFilter(),
+            operator=operator,
+            second_look=second_look,
+            zone=UTC,
         )
 
     def shown(self, wanted: QueueFilter, operator: str = "alex") -> list[str]:
@@ -130,15 +137,15 @@ def test_each_filter_shows_what_it_says(tmp_path: Path) -> None:
         entry(5, severity="fallback", by_model=False),
         entry(6, at=MIDNIGHT + DAY - 1),
     )
-    usual = ["tick_0", "tick_1", "tick_2", "tick_3", "tick_4", "tick_6"]
-    assert sitting.shown(QueueFilter()) == usual
-    assert sitting.shown(QueueFilter(fallbacks=True)) == [*usual[:5], "tick_5", "tick_6"]
+    usual = ["tick_6", "tick_3", "tick_0", "tick_1", "tick_2", "tick_4"]
+    assert sitting.shown(QueueFilter()) == usual, "the newest first, and what has no time last"
+    assert set(sitting.shown(QueueFilter(fallbacks=True))) == {*usual, "tick_5"}
     assert sitting.shown(QueueFilter(severity="critical")) == ["tick_0"]
     assert sitting.shown(QueueFilter(text="DISK on")) == ["tick_0"]
     assert sitting.shown(QueueFilter(text="tick_4")) == ["tick_4"]
     assert sitting.shown(QueueFilter(model="llama3.2:3b")) == ["tick_1"]
     assert sitting.shown(QueueFilter(source="triage_issues")) == ["tick_2"]
-    assert sitting.shown(QueueFilter(day=date(2026, 11, 20))) == ["tick_0", "tick_3", "tick_6"]
+    assert sitting.shown(QueueFilter(day=date(2026, 11, 20))) == ["tick_6", "tick_3", "tick_0"]
 
 
 def test_a_second_operator_can_ask_for_what_only_the_first_has_labelled(sitting: Sitting) -> None:
@@ -162,7 +169,7 @@ def test_a_second_look_asks_what_this_operator_labelled_and_each_card_once(sitti
     wanted = QueueFilter(show="second look")
     queue = sitting.queue(wanted)
     assert {card.name for card in queue.entries} == {"tick_0", "tick_1", "tick_2"}
-    assert queue.blind
+    assert queue.filter.blind
     sitting.say(1, "rejected", blind=True)
     queue.refresh()
     assert (queue.left, len(queue)) == (2, 3)

@@ -49,7 +49,7 @@ def report_text(report: ExportReport) -> str:
     pairs = ", ".join(f"{count:,} {kind}" for kind, count in report.pairs.items() if count) or "none"
     lines = [
         f"wrote {clean(str(report.path), limit=4_096)}",
-        f"  {report.chosen:,} chosen, {report.rejected:,} rejected, {report.edits:,} corrected; pairs: {pairs}",
+        f"  {report.chosen:,} chosen, {report.rejected:,} rejected, {report.edits:,} edited; pairs: {pairs}",
     ]
     files = report.summed_files()
     width = max((len(name) for name, _ in files), default=0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from math import inf
+from time import monotonic
 
 from textual import getters, work
 from textual.app import ComposeResult
@@ -24,6 +26,9 @@ from timmy_tui.widgets.scroller import Scroller
 
 Verdict = tuple[Preferred, Sampled]
 
+GUARD_S = 0.15
+"""A key pressed so soon after the second answer came was pressed before it was read."""
+
 
 class AlternativeScreen(ConsoleScreen[Verdict | None]):
     """The original on the left, another answer on the right; the call begins when the screen opens."""
@@ -32,20 +37,23 @@ class AlternativeScreen(ConsoleScreen[Verdict | None]):
     HELP = "The same prompt was sent once more, with another seed or to another model. Which answer is better?"
     BINDINGS = [
         Binding("1,o", "prefer('original')", "original", key_display="1", id="alternative.original"),
-        Binding("2,a", "prefer('alternative')", "alternative", key_display="2", id="alternative.other"),
-        Binding("0,x", "prefer('neither')", "neither", key_display="0", id="alternative.neither"),
+        Binding("2", "prefer('alternative')", "alternative", id="alternative.other"),
+        Binding("0", "prefer('neither')", "neither", id="alternative.neither"),
         Binding("g", "again", "another", id="alternative.again", tooltip="Ask once more, with another seed"),
         Binding("m", "model", "model", id="alternative.model", tooltip="Ask another model"),
+        Binding("p", "prompt", "prompt", id="alternative.prompt", tooltip="What both were asked"),
         Binding("escape", "leave", "back", id="alternative.back"),
     ]
     AUTO_FOCUS = "#other"
 
     other = getters.query_one("#other", Scroller)
 
-    def __init__(self, card: Card) -> None:
+    def __init__(self, card: Card, sampled: Sampled | None = None) -> None:
+        """``sampled`` is an answer that is there already."""
         super().__init__()
         self._card = card
-        self._sampled: Sampled | None = None
+        self._sampled = sampled
+        self._heard_from = inf
         self._model = ""
         self._began = 0.0
         self._asking = False
@@ -64,7 +72,10 @@ class AlternativeScreen(ConsoleScreen[Verdict | None]):
         original = self.query_one("#original", Scroller)
         original.title_line = line(("1 Original", "title"), (f" · {card.entry.model or 'unknown model'}", "quiet"))
         original.read(lambda width: self._answer(card.decision, card.completion, card.entry.severity, width))
-        self._ask()
+        if self._sampled is not None:
+            self.show_sampled(self._sampled)
+        else:
+            self._ask()
 
     def clock_ticked(self, now: float) -> None:
         if self._asking:
@@ -74,6 +85,7 @@ class AlternativeScreen(ConsoleScreen[Verdict | None]):
     async def _ask(self) -> None:
         console = self.console
         self._sampled, self._trouble, self._asking, self._began = None, None, True, console.clock()
+        self._heard_from = inf
         self._draw()
         env = os.environ if console.env is None else console.env
         try:
@@ -90,13 +102,19 @@ class AlternativeScreen(ConsoleScreen[Verdict | None]):
         self._sampled, self._asking = sampled, False
         if self.is_attached:
             self._draw()
+            self.call_after_refresh(self._seen)
+
+    def _seen(self) -> None:
+        """Both answers are on the screen: from now on one can be preferred."""
+        self._heard_from = monotonic() + GUARD_S
 
     def _draw(self) -> None:
         sampled, other = self._sampled, self.other
         title = [line(("2 Alternative", "title"))]
         if sampled is not None:
             told = sampled.alternative
-            who = " · ".join(filter(None, (told.model, duration_text(sampled.duration_ms), f"seed {told.seed}")))
+            seed = f"seed {told.seed}" if told.seed is not None else ""
+            who = " · ".join(filter(None, (told.model, duration_text(sampled.duration_ms), seed)))
             title.append(line((f" · {who}", "quiet")))
         other.title_line = tuple(span for part in title for span in part)
         other.read(self._lines)
@@ -125,8 +143,14 @@ class AlternativeScreen(ConsoleScreen[Verdict | None]):
 
     def action_prefer(self, preferred: Preferred) -> None:
         """Close with the verdict, once there are two answers."""
-        if self._sampled is not None and not self._sampled.same:
+        if self._sampled is not None and not self._sampled.same and monotonic() >= self._heard_from:
             self.dismiss((preferred, self._sampled))
+
+    def action_prompt(self) -> None:
+        """The whole prompt."""
+        from timmy_tui.screens.text import TextScreen
+
+        self.app.push_screen(TextScreen("Prompt", clean(self._card.prompt, limit=BLOCK_LIMIT, multiline=True)))
 
     def action_again(self) -> None:
         """Ask once more; what runs is given up."""
@@ -138,7 +162,14 @@ class AlternativeScreen(ConsoleScreen[Verdict | None]):
         from timmy_tui.screens.dialogs import TextDialog
 
         title = "Which model? Empty = whom the cascade asks"
-        model = await self.app.push_screen_wait(TextDialog(title, self._model, "llama3.2:3b", "ask"))
+        known = [
+            model.name
+            for server in self.console.snapshot.ollama
+            if server.reading.value is not None
+            for model in server.reading.value.installed or ()
+            if not model.remote
+        ]
+        model = await self.app.push_screen_wait(TextDialog(title, self._model, "a model's name", "ask", known=known))
         if model is not None:
             self._model = model
             self._ask()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
+from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
 from timmy_tui.screens.base import ConsoleModal
@@ -68,15 +71,20 @@ class TextDialog(ConsoleModal[str | None]):
 
     BINDINGS = [Binding("escape", "leave", "back", id="dialog.leave")]
 
-    def __init__(self, title: str, value: str, example: str, verb: str) -> None:
+    def __init__(self, title: str, value: str, example: str, verb: str, *, known: Sequence[str] = ()) -> None:
+        """``known`` are answers that are offered while one of them is typed."""
         super().__init__()
         self._title, self._value, self._example, self._verb = title, value, example, verb
+        self._known = tuple(known)
 
     def compose(self) -> ComposeResult:
         """The title, the line to type in, the keys."""
         with Vertical(classes="dialog"):
             yield Static(Content(self._title), classes="title")
-            text = Input(value=self._value, placeholder=self._example, compact=True, select_on_focus=False)
+            if self._known:
+                yield Static(Content("  ".join(self._known)), classes="quiet")
+            known = SuggestFromList(self._known, case_sensitive=False) if self._known else None
+            text = Input(value=self._value, placeholder=self._example, compact=True, suggester=known)
             text.cursor_blink = False
             yield text
             yield Static(Content(f"enter  {self._verb}     esc  leave it"), classes="keys")

@@ -7,16 +7,17 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from textual import getters, on, work
+from textual import getters, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
-from textual.worker import get_current_worker
 
 from timmy_tui.screens.base import ConsoleModal
 from timmy_tui.services.export.records import ExportOptions, ExportProgress, ExportReport
+from timmy_tui.services.labels.log import LabelLog
+from timmy_tui.services.labels.records import LABELS_NAME
 from timmy_tui.services.reading import SourceError
 from timmy_tui.text import clean, moment_text
 from timmy_tui.widgets.choice_rows import Choice, ChoiceRows
@@ -34,7 +35,7 @@ class ExportScreen(ConsoleModal[None]):
 
     BINDING_GROUP_TITLE = "Export"
     BINDINGS = [
-        Binding("ctrl+s", "write", "write", id="export.write", priority=True),
+        Binding("enter,ctrl+s", "write", "write", id="export.write", priority=True),
         Binding("escape", "leave", "back, or stop", id="export.back", priority=True),
     ]
 
@@ -44,7 +45,8 @@ class ExportScreen(ConsoleModal[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._writing = False
+        self._writing = self._stopped = False
+        self._written = ""
 
     def compose(self) -> ComposeResult:
         """The folder, the choices, what is told, the keys."""
@@ -74,11 +76,10 @@ class ExportScreen(ConsoleModal[None]):
         """Nothing is told yet."""
         self.told.display = False
 
-    @on(Input.Submitted)
     def action_write(self) -> None:
         """Write, if nothing is being written."""
         target = self.folder.value.strip()
-        if self._writing or not target:
+        if self._writing or not target or target == self._written:
             return
         desk = self.console.monitor.sources.review
         options = ExportOptions(
@@ -86,15 +87,16 @@ class ExportScreen(ConsoleModal[None]):
             split=SPLITS[self.choices.chosen("test share")],
             operator=desk.operator if self.choices.chosen("whose words") else None,
         )
-        self._writing = True
+        self._writing, self._stopped = True, False
         self._write(Path(os.path.expanduser(target)).absolute(), options)
 
     @work(group="export", exit_on_error=False, description="export the datasets")
     async def _write(self, target: Path, options: ExportOptions) -> None:
         from timmy_tui.services.export.run import export_datasets
 
-        worker, loop, console = get_current_worker(), asyncio.get_running_loop(), self.console
-        labels = console.monitor.sources.labels
+        loop, console = asyncio.get_running_loop(), self.console
+        # Its own look at the labels: what is said while it runs is for the next export.
+        labels = LabelLog(console.settings.heartbeat_dir / LABELS_NAME)
 
         def on_progress(progress: ExportProgress) -> None:
             loop.call_soon_threadsafe(self._at, progress)
@@ -107,14 +109,17 @@ class ExportScreen(ConsoleModal[None]):
                 target,
                 options,
                 on_progress=on_progress,
-                should_stop=lambda: worker.is_cancelled,
+                should_stop=lambda: self._stopped,
             )
         except SourceError as error:
             failure = error
             self._tell(lambda width: [*wrap(failure.message, width, "critical"), *wrap(failure.hint, width, "strong")])
         else:
+            self._written = str(target)
             self._tell(lambda width: _report(report, width))
+            self.set_focus(self.told)
         finally:
+            labels.close()
             self._writing = False
 
     def _at(self, progress: ExportProgress) -> None:
@@ -137,7 +142,7 @@ class ExportScreen(ConsoleModal[None]):
     def action_leave(self) -> None:
         """Stop what runs, else go back."""
         if self._writing:
-            self.workers.cancel_group(self, "export")
+            self._stopped = True
         else:
             self.dismiss(None)
 
@@ -145,7 +150,9 @@ class ExportScreen(ConsoleModal[None]):
 def _report(report: ExportReport, width: int) -> list[Line]:
     out = [*wrap(f"Written to {clean(str(report.path), limit=1_000)}", width, "ok"), EMPTY]
     out += [line((f"{rows:>9,}  ", "strong"), clean(name)) for name, rows in report.summed_files()]
+    compared = sum(report.pairs.values())
     counts = [f"{report.chosen:,} chosen", f"{report.rejected:,} rejected", f"{report.edits:,} edited"]
+    counts.append(f"{compared:,} pair{'s' * (compared != 1)}")
     out += [EMPTY, *wrap(", ".join(counts), width)]
     if report.dropped:
         out += [EMPTY, line(("left out", "title"))]

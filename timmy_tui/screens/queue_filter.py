@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from datetime import date
 
 from textual import getters, on
 from textual.app import ComposeResult
@@ -14,11 +12,9 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from timmy_tui.screens.base import ConsoleModal
-from timmy_tui.services.review.index import names_of
+from timmy_tui.services.review.desk import FilterChoices
 from timmy_tui.services.review.queue import SHOWS, QueueFilter
-from timmy_tui.services.review.records import Entry
 from timmy_tui.services.ticks.records import Severity
-from timmy_tui.text import local_moment
 from timmy_tui.widgets.choice_rows import Choice, ChoiceRows
 from timmy_tui.widgets.key_line import KeyLine
 
@@ -41,12 +37,12 @@ class FilterDialog(ConsoleModal[QueueFilter | None]):
     choices = getters.query_one("#choices", ChoiceRows)
     text = getters.query_one(Input)
 
-    def __init__(self, wanted: QueueFilter, entries: Sequence[Entry]) -> None:
+    def __init__(self, wanted: QueueFilter, choices: FilterChoices) -> None:
         super().__init__()
         self._wanted = wanted
-        self._models = (ANY, *names_of(entries, "model"))
-        self._sources = (ANY, *names_of(entries, "source"))
-        self._days = _days(entries)
+        self._models = (ANY, *choices.models)
+        self._sources = (ANY, *choices.sources)
+        self._days = choices.days
 
     def compose(self) -> ComposeResult:
         """The rows, the text, the keys."""
@@ -97,17 +93,3 @@ class FilterDialog(ConsoleModal[QueueFilter | None]):
 
 def _place(value: str | None, answers: Sequence[str]) -> int:
     return answers.index(value) if value in answers else 0
-
-
-def _days(entries: Sequence[Entry]) -> tuple[date, ...]:
-    """The local dates of the candidates, newest first."""
-    found: dict[date, None] = {}
-    last = math.nan
-    for entry in entries:
-        if math.isnan(entry.at) or abs(entry.at - last) < 60:
-            continue
-        last = entry.at
-        moment = local_moment(entry.at)
-        if moment is not None:
-            found[moment.date()] = None
-    return tuple(found)

@@ -11,10 +11,13 @@ from textual import getters, work
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
+from textual.geometry import Size
+from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from timmy_tui.screens.base import ConsoleScreen
-from timmy_tui.services.labels.records import UNANSWERED, Answer, LabelEvent
+from timmy_tui.screens.dashboard import TOO_SMALL
+from timmy_tui.services.labels.records import UNANSWERED, Answer, LabelEvent, LabelFold
 from timmy_tui.services.reading import SourceError
 from timmy_tui.services.review.desk import ReviewDesk, trouble_of
 from timmy_tui.services.review.mentions import mentioned_paths
@@ -34,6 +37,11 @@ from timmy_tui.widgets.scroller import Scroller
 
 GUARD_S = 0.15
 """A key pressed so soon after a card came was meant for the one before."""
+
+MOST_PASSED_OVER = 50
+"""Cards in a row that can't be read before that is said instead."""
+
+SMALLEST = Size(40, 12)
 
 
 class CardScreen(ConsoleScreen[None]):
@@ -56,8 +64,8 @@ class CardScreen(ConsoleScreen[None]):
         self.wanted = QueueFilter()
         self.position = -1
         self.card: Card | None = None
-        self._undone: LabelEvent | None = None
-        """The answer that was taken back last, while its card is shown."""
+        self.undone: LabelEvent | None = None
+        """The word that was taken back last, while its card is shown."""
         self.trouble: tuple[str, str] | None = None
         self.shown_at = 0.0
         self.heard_from = inf
@@ -65,9 +73,13 @@ class CardScreen(ConsoleScreen[None]):
         self.busy = False
         """An answer is being written, or a card read: no key counts."""
         self.turn = asyncio.Lock()
-        self._begun = False
+        self._begins = False
         self._progress: IndexProgress | None = None
         self._growing = self._polling = False
+        self._heard: LabelFold | None = None
+        """What the labels came to when they were last drawn."""
+        self._queued: tuple[Entry, ...] = ()
+        """The candidates that the queue was made of."""
         self._told = ""
 
     @property
@@ -78,7 +90,12 @@ class CardScreen(ConsoleScreen[None]):
     @property
     def blind(self) -> bool:
         """A second look: what was said before is not to be seen."""
-        return self.wanted.show == "second look"
+        return self.wanted.blind
+
+    @property
+    def too_small(self) -> bool:
+        """A card could not be read here, so none is answered."""
+        return self.size.width < SMALLEST.width or self.size.height < SMALLEST.height
 
     def compose(self) -> ComposeResult:
         """Counts, perception beside decision, the last answers, the keys."""
@@ -88,7 +105,8 @@ class CardScreen(ConsoleScreen[None]):
             yield Scroller("Prompt", glyphs=self.console.glyphs, id="asked")
             yield DecisionCard("Decision", glyphs=self.console.glyphs, id="decision")
         yield AnswersLine(glyphs=self.console.glyphs)
-        yield KeyLine(always=1)
+        yield KeyLine(always=1, bare=True)
+        yield Static(TOO_SMALL, id="too-small", markup=False)
 
     def on_mount(self) -> None:
         """Read the log, the newest day first; the first card shows as soon as there is one."""
@@ -117,56 +135,60 @@ class CardScreen(ConsoleScreen[None]):
         self._progress = None
         if desk.index.trouble is not None:
             self.tell(desk.index.trouble)
-        await self.requeue(self.wanted)
+        await self.requeue()
 
     def _indexed(self, progress: IndexProgress) -> None:
         self._progress = progress
         if not self.is_attached:
             return
-        if not self._begun and self.desk.index.entries:
-            self._begun = True
+        if self.card is None and not self._begins and self.desk.index.entries is not self._queued:
+            self._begins = True
             self._begin()
         self.draw_counts()
 
-    @work(group="begin", exit_on_error=False, description="show the first card")
+    @work(group="begin", exit_on_error=False, description="show a card of what is read so far")
     async def _begin(self) -> None:
-        await self.requeue(self.wanted)
+        try:
+            await self.requeue()
+        finally:
+            self._begins = False
 
-    async def requeue(self, wanted: QueueFilter) -> None:
-        """Put the cards of a filter in order, and stay on the card that is shown if it is among them."""
+    async def requeue(self, wanted: QueueFilter | None = None) -> None:
+        """Put the cards of a filter in order, by default of the one in force; a card that is shown stays."""
         async with self.turn:
-            await self._requeue(wanted)
+            await self._requeue(self.wanted if wanted is None else wanted)
 
     async def _requeue(self, wanted: QueueFilter) -> None:
+        entries = self.desk.index.entries
         queue = await asyncio.to_thread(self.desk.queue, wanted)
         if not self.is_attached:
             return
         same = self.queue is not None and self.wanted == wanted
-        self.queue, self.wanted = queue, wanted
+        self.queue, self.wanted, self._queued = queue, wanted, entries
         queue.refresh()
-        position = queue.position_of(self.card.entry.key) if self.card is not None and same else None
-        if position is not None:
-            self.position = position
+        if same and self.card is not None and self.desk.index.find(self.card.entry.key) is not None:
+            position = queue.position_of(self.card.entry.key)
+            self.position = min(self.position, len(queue) - 1) if position is None else position
             self.draw_counts()
         else:
             self.position = -1
             await self.advance()
 
     async def advance(self) -> None:
-        """Show the next open card."""
+        """Show the next open card; one that can't be read is passed over."""
         queue = self.queue
         if queue is None:
             return
         tried: set[int] = set()
-        while True:
+        while len(tried) < MOST_PASSED_OVER:
             position = queue.next_open(self.position)
             if position is None or position in tried:
-                self._show_end()
-                return
+                break
             tried.add(position)
             self.position = position
             if await self.show_card(queue.entries[position]):
                 return
+        self._show_end(unreadable=bool(tried))
 
     async def show_card(self, entry: Entry, *, undone: LabelEvent | None = None) -> bool:
         """Read a card and show it; False when the log does not hold it any more."""
@@ -179,45 +201,56 @@ class CardScreen(ConsoleScreen[None]):
             return False
         if not self.is_attached:
             return True
-        self.card, self._undone, self.trouble = card, undone, None
-        self.draw_card()
+        self.card, self.undone, self.trouble = card, undone, None
+        self._draw_perception(card)
+        self.draw_decision()
         self.draw_counts()
-        self.call_after_refresh(self._seen)
+        self.call_after_refresh(self._seen, card)
         return True
 
-    def _seen(self) -> None:
+    def _seen(self, card: Card) -> None:
         """The card is on the screen: its time begins."""
-        self.shown_at = self.console.clock()
-        self.heard_from = monotonic() + GUARD_S
+        if card is self.card:
+            self.shown_at = self.console.clock()
+            self.heard_from = monotonic() + GUARD_S
 
-    def _show_end(self) -> None:
+    def _show_end(self, *, unreadable: bool) -> None:
         self.card = None
         self.heard_from = 0.0
-        queue, glyphs = self.queue, self.console.glyphs
         self.perception.clear()
         self.perception.border_title = Content("Perception")
         self.perception.border_subtitle = Content("")
         self._swap(session=False)
-        if queue is not None and len(queue):
-            done = "f  shows others, b  asks some again, E  writes the datasets."
-            self.decision.show_message(f"{glyphs.ok} All done.", done)
-        elif self.wanted.is_default:
-            how = "Each tick that a model decides becomes a card:  t  runs the heartbeat now."
-            self.decision.show_message("There is nothing to review yet.", how)
-        else:
-            self.decision.show_message("No decision passes this filter.", "f  chooses others, ctrl+x there shows all.")
+        self.decision.show_message(*self._end_text(unreadable))
         self.draw_counts()
+
+    def _end_text(self, unreadable: bool) -> tuple[str, str]:
+        """Why there is no card, and what to do."""
+        queue = self.queue
+        if self._progress is not None:
+            return "", "Reading the older ticks…"
+        if unreadable:
+            return "What is left can't be read.", self._told
+        if queue is not None and len(queue):
+            how = "b  goes back to the review." if self.blind else "f  shows others, b  asks some again, E  exports."
+            return f"{self.console.glyphs.ok} All done.", how
+        if self.blind:
+            return "Nothing to look at again yet.", "Label some decisions first; b  goes back to the review."
+        if self.wanted.is_default:
+            how = "Each tick that a model decides becomes a card:  t  runs the heartbeat now."
+            return "There is nothing to review yet.", how
+        return "No decision passes this filter.", "f  chooses another, ctrl+x there clears it."
 
     # Drawing.
 
-    def draw_card(self, *, keep_place: bool = False) -> None:
+    def draw_decision(self, *, keep_place: bool = False) -> None:
+        """Show the card's decision, and what is said of it; trouble is always in view."""
         card = self.card
-        if card is None:
-            return
-        facts = CardFacts(card, self._answer(card), undone=self._undone is not None, trouble=self.trouble)
-        self.decision.show_card(facts, keep_place=keep_place)
-        if keep_place:
-            return
+        if card is not None:
+            facts = CardFacts(card, self._answer(card), undone=self.undone, trouble=self.trouble)
+            self.decision.show_card(facts, keep_place=keep_place and self.trouble is None)
+
+    def _draw_perception(self, card: Card) -> None:
         entry = card.entry
         self._swap(session=entry.place is None)
         if entry.place is None:
@@ -249,15 +282,11 @@ class CardScreen(ConsoleScreen[None]):
         """What the card tells of earlier answers: nothing at a second look."""
         if self.blind:
             return UNANSWERED
-        if self._undone is not None:
-            word = self._undone
-            label = word.label or ("rejected" if word.event == "edit" else None)
-            edit, prefer = (word if word.event == kind else None for kind in ("edit", "prefer"))
-            return Answer(label, edit, prefer, self.desk.labels.answer_of(card.entry.key).note or word.note, word)
         answer = self.desk.labels.answer_of(card.entry.key)
         return answer if answer.label is not None else replace(answer, label=card.entry.own_label)
 
     def draw_counts(self) -> None:
+        """Show how many are left, how fast it goes, and the last answers."""
         queue, progress = self.queue, self._progress
         pace = self.desk.pace(blind=self.blind)
         share = progress.done_bytes / progress.total_bytes if progress and progress.total_bytes else None
@@ -299,21 +328,27 @@ class CardScreen(ConsoleScreen[None]):
 
     @work(group="labels", exit_on_error=False, description="read the label log")
     async def _take_in(self) -> None:
+        """Look at the labels every second; the dashboard's own look may have read them first."""
         try:
-            before = self.desk.labels.fold
-            if await asyncio.to_thread(self.desk.labels.poll) is not before and not self.busy:
-                self.heard_of_labels()
+            fold = await asyncio.to_thread(self.desk.labels.poll)
+            if fold is not self._heard and not self.busy:
+                await self.heard_of_labels()
+                self._heard = fold
+            if self._progress is None and self.desk.index.entries is not self._queued and not self.busy:
+                await self.requeue()
         except SourceError as error:
             self.tell(error)
         finally:
             self._polling = False
 
-    def heard_of_labels(self) -> None:
-        if self.queue is None or not self.is_attached:
-            return
-        self.queue.refresh()
-        self.draw_card(keep_place=True)
-        self.draw_counts()
+    async def heard_of_labels(self) -> None:
+        """Take in what was said, here or elsewhere."""
+        async with self.turn:
+            if self.queue is None or not self.is_attached:
+                return
+            await asyncio.to_thread(self.queue.refresh)  # another console may have said a lot
+            self.draw_decision(keep_place=True)
+            self.draw_counts()
 
     def _grow(self) -> None:
         if self.queue is not None and self._progress is None and not self._growing:
@@ -323,8 +358,9 @@ class CardScreen(ConsoleScreen[None]):
     @work(group="grow", exit_on_error=False, description="look for new candidates")
     async def _take_in_ticks(self) -> None:
         try:
-            if await asyncio.to_thread(self.desk.index.grow) and not self.busy:
-                await self.requeue(self.wanted)
+            await asyncio.to_thread(self.desk.index.grow)
+            if self.desk.index.entries is not self._queued and not self.busy:
+                await self.requeue()  # else at the next second
         except SourceError as error:
             self.tell(error)
         finally:

@@ -37,7 +37,8 @@ class StatisticsScreen(DocumentScreen):
     @work(group="statistics", exclusive=True, exit_on_error=False, description="count the labels")
     async def _count(self) -> None:
         desk = self.console.monitor.sources.review
-        self._statistics = await asyncio.to_thread(statistics_of, desk.index.entries, desk.labels)
+        complete = desk.index.complete and desk.index.trouble is None
+        self._statistics = await asyncio.to_thread(statistics_of, desk.index.entries, desk.labels, complete=complete)
         if self.is_attached:
             self.reader.read(self._lines)
 
@@ -50,7 +51,7 @@ class StatisticsScreen(DocumentScreen):
             ("All decisions", (found.total,)),
             ("By model", found.by_model),
             ("By severity", found.by_severity),
-            ("By day", found.by_day),
+            ("By day, what was labelled", found.by_day),
         ):
             if tallies:
                 out += [heading(title, width, glyphs), _columns(width)]
@@ -84,7 +85,7 @@ class StatisticsScreen(DocumentScreen):
         if not found.operators:
             out.append(line(("Nobody has labelled anything yet.", "quiet")))
         told = [(found.disputed, "disputed: the words on them contradict each other; f shows them")]
-        told.append((found.gone, "labelled, and in no log any more: the tick is gone, or was changed"))
+        told.append((found.gone or 0, "labelled, and in no log any more: the tick is gone, or was changed"))
         told.append((found.bad_lines, "lines of labels.jsonl are no label event"))
         told.append((found.unknown_events, "events of a newer version are left alone"))
         out += [content for count, text in told if count for content in wrap(f"{count:,} {text}", width, "warning")]
@@ -106,7 +107,7 @@ def _cell(text: str) -> Cell:
 
 
 def _columns(width: int) -> Line:
-    names = ("cards", "chosen", "rejected", "skipped", "edited", "share")
+    names = ("cards", "chosen", "rejected", "skipped", "edited", "% chosen")
     cells = [Cell(name, 8, rank, "quiet") for name, rank in zip(names, (3, 0, 0, 5, 4, 2), strict=True)]
     return row(EMPTY, EMPTY, cells, width if width < ROOM_FOR_BARS else width - BAR_WIDTH - 2, flex_min=14)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from timmy_tui.glyphs import UNICODE, Glyphs
 from timmy_tui.services.labels.records import Answer, LabelEvent
+from timmy_tui.text import moment_text
 from timmy_tui.widgets.line import EMPTY, Line, Span, line, spread
 from timmy_tui.widgets.lines_view import LinesView
 
@@ -46,20 +47,32 @@ def word_sign(word: LabelEvent, glyphs: Glyphs) -> tuple[str, str, str]:
     if word.event == "prefer":
         told = {"original": "original preferred", "alternative": "alternative preferred"}
         return glyphs.preferred, "info", told.get(word.preferred or "", "neither preferred")
-    signs = {
-        "chosen": (glyphs.ok, "ok", "chosen"),
-        "rejected": (glyphs.critical, "critical", "rejected"),
-        "skipped": (glyphs.skipped, "quiet", "skipped"),
+    if word.event == "note":
+        return glyphs.dot, "info", f"note “{word.note.splitlines()[0] if word.note else ''}”"
+    sign, role = _label_signs(glyphs).get(word.label or "", (glyphs.unknown, "unknown"))
+    return sign, role, word.label or "unknown"
+
+
+def _label_signs(glyphs: Glyphs) -> dict[str, tuple[str, str]]:
+    return {
+        "chosen": (glyphs.ok, "ok"),
+        "rejected": (glyphs.critical, "critical"),
+        "skipped": (glyphs.skipped, "quiet"),
     }
-    return signs.get(word.label or "", (glyphs.unknown, "unknown", "unknown"))
 
 
-def answer_line(answer: Answer, glyphs: Glyphs, when: str) -> Line:
-    """What was said of a card, in a line: ``● chosen  by alex, 14:03``."""
-    if answer.last is None:
-        if answer.label is None:
-            return EMPTY
-        return line((f"{glyphs.ok if answer.label == 'chosen' else glyphs.critical} {answer.label}", "info"))
-    sign, role, told = word_sign(answer.last, glyphs)
-    by = f"  by {answer.last.operator or 'nobody'}{', ' if when else ''}{when}"
-    return line((f"{sign} {told}", role), (by, "quiet"))
+def word_line(word: LabelEvent, glyphs: Glyphs) -> Line:
+    """An answer in a line: ``● chosen  by alex, 14:03``."""
+    sign, role, told = word_sign(word, glyphs)
+    when = moment_text(word.answered_at, ", %H:%M", unknown="")
+    return line((f"{sign} {told}", role), (f"  by {word.operator or 'nobody'}{when}", "quiet"))
+
+
+def answer_line(answer: Answer, glyphs: Glyphs) -> Line:
+    """What is said of a card now; a tick's own label is nobody's word."""
+    if answer.last is not None:
+        return word_line(answer.last, glyphs)
+    if answer.label is None:
+        return EMPTY
+    sign, role = _label_signs(glyphs)[answer.label]
+    return line((f"{sign} {answer.label}", role), ("  in the tick itself", "quiet"))

@@ -27,10 +27,10 @@ class ChoiceRows(LinesView, can_focus=True):
     BINDING_GROUP_TITLE = "Form"
 
     BINDINGS = [
-        Binding("down,j", "move(1)", "Next row", show=False, id="choice.down"),
-        Binding("up,k", "move(-1)", "Row before", show=False, id="choice.up"),
-        Binding("right,l,space", "turn(1)", "Next answer", show=False, id="choice.right"),
-        Binding("left,h", "turn(-1)", "Answer before", show=False, id="choice.left"),
+        Binding("down", "move(1)", "Next row", show=False, id="choice.down"),
+        Binding("up", "move(-1)", "Row before", show=False, id="choice.up"),
+        Binding("right,space", "turn(1)", "Next answer", show=False, id="choice.right"),
+        Binding("left", "turn(-1)", "Answer before", show=False, id="choice.left"),
     ]
 
     class Turned(Message):

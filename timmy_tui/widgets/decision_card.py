@@ -5,11 +5,11 @@ from __future__ import annotations
 from msgspec import Struct
 
 from timmy_tui.glyphs import Glyphs
-from timmy_tui.services.labels.records import Answer
+from timmy_tui.services.labels.records import Answer, LabelEvent
 from timmy_tui.services.review.records import Card
 from timmy_tui.services.ticks.records import Decision
-from timmy_tui.text import BLOCK_LIMIT, clean, duration_text, moment_text
-from timmy_tui.widgets.answers_line import answer_line
+from timmy_tui.text import BLOCK_LIMIT, clean, duration_text
+from timmy_tui.widgets.answers_line import answer_line, word_line
 from timmy_tui.widgets.line import EMPTY, Line, Span, line, wrap
 from timmy_tui.widgets.scroller import Scroller
 
@@ -19,9 +19,9 @@ class CardFacts(Struct, frozen=True):
 
     card: Card
     answer: Answer
-    """What was said of it; nothing at a second look."""
-    undone: bool = False
-    """The answer is the one that was just taken back."""
+    """What is said of it; nothing at a second look."""
+    undone: LabelEvent | None = None
+    """The word that was just taken back."""
     trouble: tuple[str, str] | None = None
     """Why the last answer is not saved, and what to do."""
 
@@ -80,10 +80,10 @@ def decision_lines(decision: Decision, severity: str, glyphs: Glyphs, width: int
 def _said(facts: CardFacts, glyphs: Glyphs, width: int) -> list[Line]:
     answer = facts.answer
     out: list[Line] = []
+    if facts.undone is not None:
+        out.append((Span("  taken back: ", "quiet"), *word_line(facts.undone, glyphs)))
     if answer.given:
-        at = answer.last.answered_at if answer.last else None
-        lead = Span("  taken back: " if facts.undone else "  now: ", "quiet")
-        out.append((lead, *answer_line(answer, glyphs, moment_text(at, "%H:%M", unknown=""))))
+        out.append((Span("  now: ", "quiet"), *answer_line(answer, glyphs)))
     if answer.note:
         out += wrap(f"note: {answer.note}", width, "info", indent="  ")
     return out

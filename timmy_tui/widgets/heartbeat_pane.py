@@ -148,7 +148,7 @@ class HeartbeatPane(Pane):
         if value and value.note:
             parts.append(line((value.note, "quiet")))
         if value and value.unlabelled:
-            parts.append(line(("r", "key"), (f" review {value.unlabelled:,}", "quiet")))
+            parts.append(line(("r", "key"), (f" review {value.unlabelled:,} of 24 h", "quiet")))
         return fitting(parts, line((f" {self.look.glyphs.dot} ", "frame")), self.foot_room)
 
     def head(self, width: int, height: int) -> Sequence[Line]:

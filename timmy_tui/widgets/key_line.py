@@ -11,6 +11,9 @@ from textual.screen import Screen
 from timmy_tui.widgets.line import EMPTY, Line, line, width_of
 from timmy_tui.widgets.lines_view import LinesView
 
+WORDS = 3
+"""The first keys that never stand bare."""
+
 ALWAYS = 3
 """The last keys, tick, quit and help, stay when the width runs out."""
 
@@ -21,11 +24,15 @@ class KeyLine(LinesView):
     One widget instead of one per key: the Footer's dozen cost a tenth of the time to the first paint.
     """
 
-    def __init__(self, *, always: int = ALWAYS, lead: str = " ") -> None:
-        """``always`` is how many of the last keys stay; ``lead`` stands before the first one."""
+    def __init__(self, *, always: int = ALWAYS, lead: str = " ", bare: bool = False) -> None:
+        """``always`` is how many of the last keys stay; ``lead`` stands before the first one.
+
+        ``bare``: where the words have no room the last keys stand without them, so that all can be clicked.
+        """
         super().__init__(id="keys")
         self._always = always
         self._lead = lead
+        self._bare = bare
         self._clicks: list[tuple[int, int, str]] = []
 
     def on_mount(self) -> None:
@@ -41,6 +48,8 @@ class KeyLine(LinesView):
         if width <= 0:
             return
         keys = list(self._keys())
+        if self._bare:
+            keys = _with_bare_ones(keys, width, self._always)
         while keys and sum(width_of(text) + 2 for text, _ in keys) > width + 1:
             if len(keys) <= self._always:
                 keys.pop(0)
@@ -87,3 +96,14 @@ class KeyLine(LinesView):
     def _key_name(self, binding: Binding) -> str:
         name = self.app.get_key_display(binding)
         return name if name.isascii() else binding.key
+
+
+def _with_bare_ones(keys: list[tuple[Line, str]], width: int, always: int) -> list[tuple[Line, str]]:
+    """The keys with as many words as have room, the first ones' first; the first few and the last keep theirs."""
+    out = list(keys)
+    for index in range(len(out) - 1 - always, WORDS - 1, -1):
+        if sum(width_of(text) + 2 for text, _ in out) <= width + 1:
+            break
+        text, key = out[index]
+        out[index] = (text[:1], key)
+    return out

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual.content import Content
+from textual.events import Resize
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
 from timmy_tui.glyphs import UNICODE, Glyphs
 from timmy_tui.services.ticks.changes import child_of
 from timmy_tui.text import Json
+from timmy_tui.widgets.line import plain, wrap
 
 Path = tuple[str, ...]
+
+GUIDE_CELLS = 2
+"""Of a level."""
+
+MARGIN = 5
+"""Frame, padding and scroll bar."""
+
+NARROWEST = 8
+MOST_ROWS = 12
+"""Of one long value."""
 
 
 class PerceptionTree(Tree[Path]):
@@ -28,6 +41,8 @@ class PerceptionTree(Tree[Path]):
         self.guide_depth = 2
         self.border_title = Content(title)
         self._glyphs = glyphs
+        self._shown: tuple[Json, Json, frozenset[Path], frozenset[Path]] | None = None
+        self._width_shown = 0
 
     def show(
         self, perception: Json, previous: Json, changed: frozenset[Path], mentioned: frozenset[Path] = frozenset()
@@ -36,8 +51,11 @@ class PerceptionTree(Tree[Path]):
 
         ``mentioned`` are those that the decision speaks of.
         """
+        self._shown = (perception, previous, changed, mentioned)
+        self._width_shown = self.size.width
         self.clear()
         growth = _Growth(
+            width=max(NARROWEST, self.size.width - MARGIN),
             touched=_with_branches(changed),
             mentioned=_with_branches(mentioned),
             gone=_gone(perception, changed),
@@ -51,11 +69,25 @@ class PerceptionTree(Tree[Path]):
         if not self.root.children:
             self.root.add_leaf(Text("(nothing was perceived)"))
         self.root.expand()
+        self.call_after_refresh(self._show_what_counts, mentioned or changed)
+
+    def on_resize(self, _event: Resize) -> None:
+        """Long values are broken for another width."""
+        if self._shown is not None and self.size.width not in (0, self._width_shown):
+            self.show(*self._shown)
+
+    def _show_what_counts(self, paths: frozenset[Path]) -> None:
+        """Where the tree is longer than the pane, begin where it tells something."""
+        found = [node.line for node in self._tree_nodes.values() if node.data in paths and node.line >= 0]
+        if found and self.virtual_size.height > self.size.height:
+            self.scroll_to(y=max(0, max(found) - self.size.height // 2), animate=False)
 
 
 class _Growth(NamedTuple):
     """What all nodes of one tree are made with; asked of once, however many nodes and changes there are."""
 
+    width: int
+    """Cells that a row has."""
     touched: set[Path]
     """Every changed path, and every branch above one."""
     mentioned: set[Path]
@@ -81,10 +113,21 @@ class _Growth(NamedTuple):
             text = _shown(item)
             if touched:
                 text = f"{_shown(before)} {self.arrow} {text}"
-            node.add_leaf(self.label(key, text, touched, here in self.mentioned), data=here)
+            self.leaf(node, key, text, here, touched)
         for key in self.gone.get(path, ()):
             old = _shown(child_of(previous, key))
-            node.add_leaf(self.label(key, f"{old} {self.arrow} gone", True), data=(*path, key))
+            self.leaf(node, key, f"{old} {self.arrow} gone", (*path, key), True)
+
+    def leaf(self, node: TreeNode[Path], key: str, text: str, path: Path, changed: bool) -> None:
+        """A value; one that is too long for a row stands in rows of its own below its key."""
+        mentioned = path in self.mentioned
+        room = self.width - GUIDE_CELLS * len(path)
+        if cell_len(key) + cell_len(text) + 2 + 2 * changed <= room:
+            node.add_leaf(self.label(key, text, changed, mentioned), data=path)
+            return
+        folded = node.add(self.label(key, "", changed, mentioned), data=path, expand=True)
+        for row in wrap(text, max(NARROWEST, room - GUIDE_CELLS), limit=MOST_ROWS):
+            folded.add_leaf(Text(plain(row), self.changed_style if changed else ""))
 
     def label(self, key: str, text: str, changed: bool, mentioned: bool = False) -> Text:
         style = self.changed_style if changed else Style.null()

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from timmy_tui.services.review.queue import QueueFilter
 from timmy_tui.text import percent_text
-from timmy_tui.widgets.line import EMPTY, Line, fitting, line, spread
+from timmy_tui.widgets.line import EMPTY, Line, crop, fitting, line, spread
 from timmy_tui.widgets.lines_view import LinesView
 from timmy_tui.widgets.pane import View
 from timmy_tui.widgets.table import bar
@@ -55,10 +55,11 @@ class ReviewBar(LinesView):
 
 
 def _line(facts: ReviewFacts, width: int) -> Line:
-    glyphs, blind = facts.look.glyphs, facts.wanted.show == "second look"
-    title = line((" second look " if blind else " review ", "title"), " ")
+    glyphs = facts.look.glyphs
+    title = line((" second look " if facts.wanted.blind else " review ", "title"), " ")
     shown = filter_text(facts.wanted)
-    wide = fitting([line(("filter: ", "quiet"), f"{shown} ")], EMPTY, max(0, width - 64))
+    room = width - 64
+    wide = crop(line(("filter: ", "quiet"), f"{shown} "), room) if room >= 20 else EMPTY
     bar_width = BAR_WIDTH if width >= NARROW else BAR_WIDTH // 2
     done = (facts.total - facts.left) / facts.total if facts.total else 0.0
     to_do = facts.wanted.show in TO_DO

@@ -36,6 +36,9 @@ SHORTEST_S = 0.05
 
 NO_TIME = "no time left"
 
+OF_THE_MODEL: frozenset[CallProblem] = frozenset({"not_found", "not_configured", "not_local"})
+"""Problems of the model that was asked for, where its name came with the call."""
+
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
@@ -125,7 +128,7 @@ class Cascade:
             except CallError as error:
                 duration_ms = (self._monotonic() - started) * 1000
                 settled = True
-                opened = await self._failed(permit, error.problem, error.message)
+                opened = await self._failed(permit, error, request)
                 attempt = Attempt(provider.name, clean_error(error.message), duration_ms)
                 return _Tried(attempt, completion=completion, final=opened or error.problem in NOT_RETRIED)
             duration_ms = (self._monotonic() - started) * 1000
@@ -159,12 +162,18 @@ class Cascade:
             except DatabaseError as error:
                 _log.warning("an answer of %s is not counted: %s", permit.provider, error.message)
 
-    async def _failed(self, permit: Permit, problem: CallProblem, message: str) -> bool:
-        """Count a failure; whether the circuit lets no more calls through."""
+    async def _failed(self, permit: Permit, error: CallError, request: CompletionRequest) -> bool:
+        """Count a failure; whether the circuit lets no more calls through.
+
+        That a model which the caller has named is not there says nothing about the provider.
+        """
         if not permit.token:
             return False
+        if not request.counted or (request.model is not None and error.problem in OF_THE_MODEL):
+            await self._released(permit)
+            return False
         try:
-            state = await asyncio.to_thread(self._metrics.failed, permit, problem, message)
+            state = await asyncio.to_thread(self._metrics.failed, permit, error.problem, error.message)
         except DatabaseError as error:
             _log.warning("a failure of %s is not counted: %s", permit.provider, error.message)
             return False

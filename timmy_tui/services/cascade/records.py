@@ -49,6 +49,8 @@ class CompletionRequest(Struct, frozen=True):
     seed: int | None = None
     tag: str | None = None
     """What stands before the prompt for Hermes in the caller's place; empty = nothing does. None = the caller."""
+    counted: bool = True
+    """Failures count against the circuits. An operator's trial does not: the heartbeat must not suffer from it."""
 
 
 class Completion(Struct, frozen=True):
@@ -65,6 +67,8 @@ class Completion(Struct, frozen=True):
     load_ms: float | None = None
     eval_ms: float | None = None
     done_reason: str | None = None
+    seed: int | None = None
+    """The seed that the sampler was given; None where the provider takes none."""
 
 
 class CallError(Exception):

@@ -36,6 +36,7 @@ def folder_for(target: Path, *, replace: bool) -> Iterator[Path]:
         try:
             yield partial
             _sync_tree(partial)
+            _check_free(target, replace=replace)  # another export may have come first
             _put(partial, target)
         finally:
             os.close(lock)

@@ -208,7 +208,8 @@ class Gatherer:
         stop_if(self._should_stop())
         settings = self._settings
         review = settings.config.review
-        sessions = SessionCandidates(settings.hermes_home, settings.config.hermes.profile, review.sources).read()
+        store = SessionCandidates(settings.hermes_home, settings.config.hermes.profile, review.sources)
+        sessions = store.read(lambda session: session)
         used: list[str] = []
         for session in sessions:
             key = candidate_key(session.prompt, session.completion)

@@ -17,11 +17,20 @@ operator said of it. `MANIFEST.json` counts everything, what was left out and wh
 _LENGTH = """\
 ## Before training
 
+The snippets want `pip install trl datasets`, and a model with its tokenizer:
+
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+model = AutoModelForCausalLM.from_pretrained("…")
+tokenizer = AutoTokenizer.from_pretrained("…")
+```
+
 - **max_length = {max_length}**: the longest row has {characters:,} characters. TRL's default is {default}; what is
   longer is cut or left out without a word. The figure is a careful guess; a tokenizer tells exactly.
 - **Class weights** for KTO: desirable_weight = {desirable}, undesirable_weight = {undesirable}.
 - **Batches** for KTO: per_device_train_batch_size of 2 or more, and dataloader_drop_last=True. Its KL term takes the
   completion of the row before, so keep the order of the file (do not shuffle): neighbours differ wherever they can.
+- Without a GPU TRL wants `use_cpu=True, bf16=False` in each config.
 - Corrections (`completion_source` "operator's edit") are **human text**, not a sample of the model: off-policy.
 - Prompts whose `prompt_source` is "reconstructed" were made again from the log; the model may have read other words.
 - The metadata columns (row_id, tick_id, …) are ignored by trainers. A value that looks like a date begins with `#`:
@@ -124,7 +133,7 @@ def guide_text(manifest: Manifest) -> str:
         "undesirable": training.undesirable_weight,
     }
     pairs = sum(totals.pairs.values())
-    told = f"{totals.chosen:,} chosen, {totals.rejected:,} rejected, {totals.edits:,} corrections, {pairs:,} pairs.\n"
+    told = f"{totals.chosen:,} chosen, {totals.rejected:,} rejected, {totals.edits:,} edited, {pairs:,} pairs.\n"
     redaction = (
         "Secrets, home folders and e-mail addresses were replaced (`***`, `~`, `<email>`)."
         if manifest.options.redact

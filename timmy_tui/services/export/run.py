@@ -16,6 +16,7 @@ from timmy_tui.services.export.records import ALL, ExportError, ExportOptions, E
 from timmy_tui.services.export.spool import Spool
 from timmy_tui.services.export.write import DatasetWriter
 from timmy_tui.services.labels.log import LabelLog
+from timmy_tui.text import clean
 
 
 def export_datasets(
@@ -39,7 +40,7 @@ def export_datasets(
         try:
             gathered = Gatherer(settings, labels, options, folder, spool, on_progress, should_stop).gather()
             chosen = choose(gathered.catalog, options.split, gathered.dropped)
-            _refuse_nothing(chosen, gathered, options)
+            _refuse_nothing(chosen, gathered, options, labels.operators())
             spool.flush()
             writer = DatasetWriter(folder, spool, options, on_progress, should_stop)
             writer.write(chosen)
@@ -58,7 +59,7 @@ def _settled(options: ExportOptions) -> ExportOptions:
     return ExportOptions(formats, options.since, options.operator, options.split, options.redact, options.replace)
 
 
-def _refuse_nothing(chosen: Chosen, gathered: Gathered, options: ExportOptions) -> None:
+def _refuse_nothing(chosen: Chosen, gathered: Gathered, options: ExportOptions, operators: tuple[str, ...]) -> None:
     """Raise :class:`ExportError` when there would be no file."""
     rows = {
         "kto": chosen.chosen + chosen.rejected + chosen.edits,
@@ -68,6 +69,10 @@ def _refuse_nothing(chosen: Chosen, gathered: Gathered, options: ExportOptions) 
     rows |= {"llamafactory": rows["kto"], "mlx": rows["dpo"], "openai": rows["dpo"], "ticks": len(gathered.copies)}
     left_out = sum(gathered.dropped.values())
     if not rows["kto"] and not rows["dpo"]:
+        others = [name for name in operators if name != options.operator]
+        if options.operator is not None and others and not len(gathered.catalog):
+            told = clean(", ".join(others), limit=200)
+            raise ExportError(f"{clean(options.operator)} has labelled nothing; {told} did", "Leave --operator out")
         if not left_out and not len(gathered.catalog):
             raise ExportError("Nothing is labelled yet", 'Press r in the console: "c" chosen, "r" rejected')
         why = ", ".join(f"{reason} ({count})" for reason, count in by_name(gathered.dropped).items())

@@ -60,7 +60,30 @@ def parse_decision(text: str) -> Decision:
 
     Raises :class:`CallError` ``wrong_shape`` that says what is wrong.
     """
-    text = text[-TEXT_LIMIT:]
+    tree = _tree(text[-TEXT_LIMIT:])
+    return Decision(
+        severity=_severity(tree.get("severity")),
+        reasoning=_reasoning(tree.get("reasoning")),
+        actions=_actions(tree.get("actions")),
+    )
+
+
+def verbatim_decision(text: str) -> Decision:
+    """What :func:`parse_decision` finds, its texts as they are: to be edited or exported, never to be shown.
+
+    Raises :class:`CallError` where that does, and for more actions than are kept.
+    """
+    decision, tree = parse_decision(text), _tree(text[-TEXT_LIMIT:])
+    reasoning, actions = tree["reasoning"], tree["actions"]
+    assert isinstance(reasoning, str)
+    assert isinstance(actions, list)
+    if len(actions) > ACTIONS_LIMIT:
+        raise _wrong(f"{len(actions)} actions, {ACTIONS_LIMIT} are the most")
+    names = [_name(entry).strip() for entry in actions]
+    return Decision(decision.severity, reasoning.strip(), tuple(name for name in names if name))
+
+
+def _tree(text: str) -> dict[str, object]:
     found = find_objects(text, _SHAPE)
     if not found:
         raise _wrong(_what_is_there(text))
@@ -68,14 +91,10 @@ def parse_decision(text: str) -> Decision:
     if _within_thinking(text, found):
         raise _wrong("the only decision is a part of the model's thinking")
     try:
-        tree = json.loads(text[start:end], strict=False)
+        tree: dict[str, object] = json.loads(text[start:end], strict=False)
     except (ValueError, RecursionError):
         raise _wrong("the decision is no valid JSON") from None
-    return Decision(
-        severity=_severity(tree.get("severity")),
-        reasoning=_reasoning(tree.get("reasoning")),
-        actions=_actions(tree.get("actions")),
-    )
+    return tree
 
 
 def _what_is_there(text: str) -> str:
@@ -127,11 +146,15 @@ def _actions(value: object) -> tuple[str, ...]:
 
 
 def _action(entry: object) -> str:
+    return clean(_name(entry).strip(), limit=ACTION_LENGTH)
+
+
+def _name(entry: object) -> str:
     if isinstance(entry, dict):
         entry = next((entry[key] for key in ("name", "action") if isinstance(entry.get(key), str)), None)
     if not isinstance(entry, str):
         raise _wrong("an action is neither a text nor an object with a name")
-    return clean(entry.strip(), limit=ACTION_LENGTH)
+    return entry
 
 
 def _wrong(what: str) -> CallError:

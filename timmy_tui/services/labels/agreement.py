@@ -71,33 +71,34 @@ def is_disputed(words: Sequence[LabelEvent]) -> bool:
 
     So do the last words of two operators, and a second look that no later word has settled. A skip contradicts nobody.
     """
-    last: dict[str | None, LabelEvent] = {}
+    last: dict[str | None, Label] = {}
     doubted: set[str | None] = set()
     for word in words:
-        if word.label not in ("chosen", "rejected"):
+        label = word.said
+        if label not in ("chosen", "rejected"):
             continue
         before = last.get(word.operator)
         doubted.discard(word.operator)
-        if word.blind and before is not None and before.label != word.label:
+        if word.blind and before not in (None, label):
             doubted.add(word.operator)
-        last[word.operator] = word
-    return bool(doubted) or len({word.label for word in last.values()}) > 1
+        last[word.operator] = label
+    return bool(doubted) or len(set(last.values())) > 1
 
 
 def _last_labels(log: LabelLog, operator: str) -> dict[str, Label]:
     found: dict[str, Label] = {}
     for word in log.words_of(operator):
-        if word.label is not None:
-            found.setdefault(word.candidate, word.label)
+        if word.said is not None:
+            found.setdefault(word.candidate, word.said)
     return found
 
 
 def _second_looks(log: LabelLog, operator: str) -> Iterator[Pair]:
     before: dict[str, Label] = {}
     for word in reversed(list(log.words_of(operator))):
-        if word.label is None:
+        if word.said is None:
             continue
         earlier = before.get(word.candidate)
         if word.blind and earlier is not None:
-            yield earlier, word.label
-        before[word.candidate] = word.label
+            yield earlier, word.said
+        before[word.candidate] = word.said

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from timmy_tui import text
 from timmy_tui.services.cascade.records import CallError
-from timmy_tui.services.heartbeat.decision import parse_decision
+from timmy_tui.services.heartbeat.decision import verbatim_decision
 from timmy_tui.services.labels.records import VERSION, Alternative, Kind, LabelEvent, Preferred, decision_text
 from timmy_tui.services.moments import unix_seconds
 from timmy_tui.services.ticks.parse import BadLine, decode_tree
@@ -98,7 +98,7 @@ def _correction(tree: dict[str, object]) -> str | None:
     decision, response = tree.get("decision"), tree.get("response")
     if isinstance(decision, dict):
         try:
-            return decision_text(parse_decision(json.dumps(decision)))
+            return decision_text(verbatim_decision(json.dumps(decision)))
         except (CallError, ValueError, RecursionError):
             return None
     return response if isinstance(response, str) and response.strip() else None

@@ -15,6 +15,9 @@ from timmy_tui.services.ticks.parse import BadLine
 from timmy_tui.services.ticks.records import Label, LabelCounts
 from timmy_tui.services.ticks.tailer import Tailer
 
+FORGETS = frozenset({"truncated", "rewritten"})
+"""After these the file is read from its start, and what it no longer holds was never said."""
+
 
 class LabelLog:
     """Follows the label log and folds it: the last word on a candidate wins, an undo voids one event.
@@ -26,6 +29,7 @@ class LabelLog:
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.path = path
         self._lock = threading.RLock()
+        self._one_reader = threading.Lock()
         self._tailer = Tailer(path, clock=clock)
         self._once = Once()
         self._events: dict[str, LabelEvent] = {}
@@ -34,6 +38,7 @@ class LabelLog:
         self._by_candidate: dict[str, list[LabelEvent]] = {}
         self._by_operator: dict[str | None, list[LabelEvent]] = {}
         self._tick_ids: Counter[str] = Counter()
+        self._answered_ids: Counter[str] = Counter()
         self._counts: Counter[Label] = Counter()
         self._seen: set[str] = set()
         self._touched: list[str] = []
@@ -46,14 +51,21 @@ class LabelLog:
 
         Raises :class:`~timmy_tui.services.ticks.errors.TickLogError`.
         """
-        with self._lock:
+        with self._one_reader:
             more = True
             incomplete = False
             while more:
                 batch = self._tailer.poll()
                 more, incomplete = batch.more, batch.incomplete
-                for line in batch.lines:
-                    self._take(line.offset, line.data)
+                with self._lock:  # not for all batches at once: the screen asks meanwhile
+                    if batch.note in FORGETS:
+                        self._forget()
+                    for line in batch.lines:
+                        self._take(line.offset, line.data)
+            return self._publish(incomplete)
+
+    def _publish(self, incomplete: bool) -> LabelFold:
+        with self._lock:
             fold = LabelFold(
                 counts=LabelCounts(self._counts["chosen"], self._counts["rejected"], self._counts["skipped"]),
                 events=len(self._seen),
@@ -114,13 +126,17 @@ class LabelLog:
 
     def words_of(self, operator: str | None) -> Iterator[LabelEvent]:
         """What an operator said and no undo voids, the latest first."""
-        with self._lock:
-            said = list(self._by_operator.get(operator, ()))
-        return (event for event in reversed(said) if not self._voided_by[event.event_id])
+        said = self._by_operator.get(operator, [])
+        places = range(len(said) - 1, -1, -1)  # words are only ever added: no copy, and no lock, is needed
+        return (said[place] for place in places if not self._voided_by[said[place].event_id])
 
     def speaks_of(self, tick_id: str) -> bool:
         """A label or an edit that names this tick is in force."""
         return self._tick_ids[tick_id] > 0
+
+    def answers(self, tick_id: str) -> bool:
+        """Any answer that names this tick is in force: a label, an edit or a preference."""
+        return self._answered_ids[tick_id] > 0
 
     def touched_since(self, mark: int) -> tuple[int, list[str]]:
         """The candidates that were spoken of since ``mark``, and the mark for the next call; begin with 0."""
@@ -153,6 +169,17 @@ class LabelLog:
         if last is None and not note:
             return UNANSWERED
         return Answer(label, edit, prefer, note, last)
+
+    def _forget(self) -> None:
+        """Something that was read has been taken back, by a writer whose disk was full: all is read again."""
+        self._touched.extend(self._by_candidate)
+        for held in (self._events, self._targets, self._by_candidate, self._by_operator):
+            held.clear()
+        for count in (self._voided_by, self._tick_ids, self._answered_ids, self._counts):
+            count.clear()
+        self._seen.clear()
+        self._once = Once()
+        self._bad_lines = self._unknown_events = 0
 
     def _take(self, offset: int, data: bytes) -> None:
         event = decode_event(data, len(self._events))
@@ -200,6 +227,8 @@ class LabelLog:
             self._counts[before] -= 1
         if after is not None:
             self._counts[after] += 1
-        if event.event in ("label", "edit"):
+        if event.said is not None:
             self._tick_ids[event.tick_id] += voices
+        if event.event != "note":
+            self._answered_ids[event.tick_id] += voices
         self._touched.append(event.candidate)

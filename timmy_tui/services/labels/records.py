@@ -68,6 +68,11 @@ class LabelEvent(Struct, frozen=True, gc=False):
     alternative: Alternative | None = None
 
     @property
+    def said(self) -> Label | None:
+        """What the word says of the candidate as the model wrote it: who corrects it has rejected it."""
+        return "rejected" if self.event == "edit" else self.label
+
+    @property
     def took_s(self) -> float | None:
         """Seconds from the card's appearance to the answer."""
         if self.shown_at is None or self.answered_at is None or self.answered_at < self.shown_at:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import getpass
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
 
 from timmy_tui import __version__
 from timmy_tui.config import Settings
-from timmy_tui.services.appending import append_line
+from timmy_tui.services.appending import append_line, append_locked, write_lock
 from timmy_tui.services.labels.log import LabelLog
 from timmy_tui.services.labels.records import VERSION, Alternative, LabelEvent, Preferred
 from timmy_tui.services.ticks.errors import TickLogError
@@ -94,23 +94,38 @@ class Labeller:
         """Say something about a candidate; an empty note takes the one before away."""
         self._write("note", {"candidate": candidate, "tick_id": tick_id, "note": note}, None)
 
-    def undo(self) -> LabelEvent | None:
-        """Void this operator's last word that is in force, and return it; None when there is none."""
-        last = next(self._log.words_of(self.operator), None)
-        if last is not None:
-            self._write("undo", {"undoes": last.event_id, "candidate": last.candidate, "tick_id": last.tick_id}, None)
+    def undo(self, *, blind: bool = False) -> LabelEvent | None:
+        """Void this operator's last word that is in force, and return it; None when there is none.
+
+        At a second look (``blind``) only what was said at one. Another console of the same operator may have taken
+        that word back just now: the log is read again under the writers' lock, so that no word is voided twice.
+        """
+        path = self._log.path
+        with write_lock(path.with_name(f"{path.name}.lock")):
+            self._read()
+            last = next((word for word in self._log.words_of(self.operator) if word.blind or not blind), None)
+            if last is None:
+                return None
+            keys = {"undoes": last.event_id, "candidate": last.candidate, "tick_id": last.tick_id}
+            append_locked(path, self._line("undo", keys, None))
+        self._read()
         return last
 
-    def _write(self, event: str, keys: dict[str, object], shown_at: float | None) -> None:
+    def _write(self, event: str, keys: Mapping[str, object], shown_at: float | None) -> None:
+        append_line(self._log.path, self._line(event, keys, shown_at))
+        self._read()
+
+    def _line(self, event: str, keys: Mapping[str, object], shown_at: float | None) -> bytes:
         record = {"v": VERSION, "event_id": str(uuid.uuid4()), "event": event, **keys}
         if shown_at is not None:
             record["shown_at"] = _iso(shown_at)
-        record |= {"answered_at": _iso(self._clock()), "operator": self.operator, "app": __version__}
-        append_line(self._log.path, _encoded(record))
+        return _encoded(record | {"answered_at": _iso(self._clock()), "operator": self.operator, "app": __version__})
+
+    def _read(self) -> None:
         try:
             self._log.poll()
-        except TickLogError as error:  # the word is on disk all the same; the next poll takes it in
-            _log.warning("a label was written and not read again: %s", error.message)
+        except TickLogError as error:  # what was written is on disk all the same; the next poll takes it in
+            _log.warning("the label log can't be read: %s", error.message)
 
 
 def _encoded(record: dict[str, object]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from timmy_tui.services.reading import SourceError
 from timmy_tui.services.review.records import Card
 from timmy_tui.services.review.sessions import REVIEW
 from timmy_tui.services.ticks.records import Decision
+from timmy_tui.text import clean
 
 SEEDS = 2**31
 
@@ -52,7 +54,7 @@ async def sample_alternative(
     heartbeat's are. Raises :class:`AlternativeError`, ``ProvidersError``.
     """
     seed = random.randrange(1, SEEDS) if seed is None else seed
-    cascade = build_cascade(settings, env, clock)
+    cascade = await asyncio.to_thread(build_cascade, settings, env, clock)
     heartbeat = settings.config.heartbeat
     request = CompletionRequest(
         prompt=card.prompt,
@@ -63,9 +65,18 @@ async def sample_alternative(
         local_only=heartbeat.local_only,
         seed=seed,
         tag=card.caller,
+        counted=False,
     )
+    judge = _decides if card.decision is not None else _answers
+
+    def accept(completion: Completion) -> Decision | None:
+        if model and not _is_same(completion.model, model):
+            other = clean(completion.model or "some model")
+            raise CallError("wrong_shape", f"{other} answered, not {clean(model)}")
+        return judge(completion)
+
     try:
-        outcome = await cascade.run(request, _decides if card.decision is not None else _answers)
+        outcome = await cascade.run(request, accept)
     finally:
         await cascade.aclose()
     completion = outcome.completion
@@ -77,9 +88,15 @@ async def sample_alternative(
         model=completion.model,
         provider=completion.provider,
         sampled_at=datetime.fromtimestamp(clock(), UTC).isoformat(timespec="milliseconds"),
-        seed=seed,
+        seed=completion.seed,
     )
     return Sampled(alternative, outcome.value, completion.duration_ms, same=completion.text == card.completion)
+
+
+def _is_same(answered: str | None, asked: str) -> bool:
+    """Whether the model that was named has answered; ``:latest`` goes without saying."""
+    names = {asked.casefold(), f"{asked}:latest".casefold()}
+    return answered is not None and answered.casefold() in names
 
 
 def _decides(completion: Completion) -> Decision | None:

@@ -27,7 +27,7 @@ from timmy_tui.services.ticks.parse import (
     severity_of,
 )
 
-TEXT_LENGTH = 120
+TEXT_LENGTH = 100
 """Characters of a decision that the text filter looks in."""
 
 

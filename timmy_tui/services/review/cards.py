@@ -67,7 +67,7 @@ class CardReader:
         )
 
     def _of_session(self, entry: Entry) -> Card:
-        exchange = self._sessions.load(entry.name)
+        exchange = self._sessions.load(entry.session_id)
         if exchange is None or candidate_key(exchange.prompt, exchange.completion) != entry.key:
             raise TickLogError("This session is no longer what it was", "Refresh the list:  ctrl+r")
         try:

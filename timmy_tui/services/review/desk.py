@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
+from itertools import islice
+from math import isnan
 
 from msgspec import Struct
 
@@ -18,6 +21,18 @@ from timmy_tui.services.review.statistics import median_s
 from timmy_tui.text import local_moment
 
 LAST_WORDS = 10
+
+WORDS_LOOKED_AT = 5_000
+"""More than anybody says in a day: what a drawing looks at does not grow with the years."""
+
+
+class FilterChoices(Struct, frozen=True):
+    """What a filter can choose from."""
+
+    models: tuple[str, ...]
+    sources: tuple[str, ...]
+    days: tuple[date, ...]
+    """Local dates, newest first."""
 
 
 class Pace(Struct, frozen=True):
@@ -51,14 +66,33 @@ class ReviewDesk:
     def queue(self, wanted: QueueFilter) -> ReviewQueue:
         """The cards that pass a filter, as the index stands now."""
         return ReviewQueue(
-            self.index.entries, self.labels, wanted, operator=self.operator, second_look=self._second_look
+            self.index.entries,
+            self.index.find,
+            self.labels,
+            wanted,
+            operator=self.operator,
+            second_look=self._second_look,
         )
+
+    def choices(self) -> FilterChoices:
+        """The models, sources and days of all candidates. May take a while: call it in a thread."""
+        models: set[str] = set()
+        sources: set[str] = set()
+        days: dict[date, None] = {}
+        for entry in self.index.entries:
+            models.add(entry.model)
+            sources.add(entry.source)
+            moment = None if isnan(entry.at) else local_moment(entry.at)
+            if moment is not None:
+                days[moment.date()] = None
+        return FilterChoices(tuple(sorted(models - {""})), tuple(sorted(sources - {""})), tuple(days))
 
     def pace(self, *, blind: bool) -> Pace:
         """What this operator did today; of a second look only what was said at it, for the rest is not to be seen."""
         now = local_moment(self._clock())
         midnight = 0.0 if now is None else now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
-        words = (word for word in self.labels.words_of(self.operator) if word.event != "note" and word.blind >= blind)
+        latest = islice(self.labels.words_of(self.operator), WORDS_LOOKED_AT)
+        words = (word for word in latest if word.event != "note" and word.blind >= blind)
         last: list[LabelEvent] = []
         today: list[LabelEvent] = []
         for word in words:

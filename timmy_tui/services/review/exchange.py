@@ -63,7 +63,7 @@ def exchange_of(line: bytes) -> Exchange | None:
 
 
 def _exchange_of_tree(tick_id: str, line: bytes) -> Exchange | None:
-    """The exchange of an old tick: Python's own decoder keeps numbers as the file spells them."""
+    """The exchange of an old tick, whose decision is spelt as Python does (DESIGN §5)."""
     tree = decode_leniently(line)
     if isinstance(tree, BadLine):
         return None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable
 from datetime import tzinfo
-from math import isnan, nan
-from operator import attrgetter
+from itertools import pairwise
+from math import inf, isnan, nan
 from pathlib import Path
 
 from timmy_tui import text
@@ -25,6 +26,9 @@ LATEST_FILES = 3
 OLDER_FILES = 4
 """Older files looked at by one, in turn."""
 
+SESSIONS_EVERY_S = 10.0
+"""The store of a Hermes at work changes with every message; a new session may wait so long to become a card."""
+
 PUBLISH_FILES = 16
 """Files read between two looks that a reader can have at a build in progress; the first two show at once."""
 
@@ -36,14 +40,23 @@ class CandidateIndex:
     from any other meanwhile. ``zone`` is the zone of times that name none; None = this machine's.
     """
 
-    def __init__(self, directory: Path, sessions: SessionCandidates, *, zone: tzinfo | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        sessions: SessionCandidates,
+        *,
+        zone: tzinfo | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.directory = directory
         self.trouble: SourceError | None = None
-        """Why the sessions could not be read last, if so; their candidates of before stay."""
+        """Why a file or the sessions could not be read last, if so; what was known of them stays."""
         self._zone = zone
         self._folder = TickFolder(directory)
         self._sessions = sessions
         self._session_stamp: object = None
+        self._sessions_read_at = -inf
+        self._monotonic = monotonic
         self._session_entries: tuple[Entry, ...] = ()
         self._names: tuple[str, ...] = ()
         self._files: dict[str, CandidateFile] = {}
@@ -79,7 +92,8 @@ class CandidateIndex:
     ) -> None:
         """Read every file, the newest first. What is read when it is stopped stays; a second call goes on.
 
-        No log at all is no candidate. Raises :class:`~timmy_tui.services.ticks.errors.TickLogError`.
+        No log at all is no candidate, and a file that can't be read costs its own (:attr:`trouble`). Raises
+        :class:`~timmy_tui.services.ticks.errors.TickLogError` for a folder that can't be listed.
         """
         with self._one_at_a_time:
             self._list()
@@ -91,18 +105,28 @@ class CandidateIndex:
                 done_bytes += taken_bytes
                 on_progress(IndexProgress(min(done_bytes, total_bytes), total_bytes))
 
+            self.trouble = None
+            begun_anew = not self._by_key
             for number, name in enumerate(reversed(self._names)):
                 if should_stop():
                     return
-                if self._grow_file(name, count, should_stop) and (number < 2 or number % PUBLISH_FILES == 0):
-                    self._publish()
-            self._read_sessions()
-            self._publish()
+                grown = self._grow_file(name, count, should_stop)
+                if begun_anew:
+                    # Older than all that is there, so it stands behind it: nothing is sorted, nothing held twice.
+                    for entry in reversed(self._files[name].entries if grown else ()):
+                        self._by_key.setdefault(entry.key, entry)
+                    if number < 2 or number % PUBLISH_FILES == 0:
+                        self._entries = tuple(self._by_key.values())
+            if self._read_sessions() or not begun_anew or not self._sorted():
+                self._publish()
+            else:
+                self._entries = tuple(self._by_key.values())
             self._complete = not should_stop()
 
     def grow(self) -> bool:
         """Take in what is new since; True when a candidate came or went. Raises as :meth:`build` does."""
         with self._one_at_a_time:
+            self.trouble = None
             changed = self._list()
             names = self._names
             older = max(0, len(names) - LATEST_FILES)
@@ -133,31 +157,42 @@ class CandidateIndex:
 
     def _grow_file(self, name: str, on_bytes: Callable[[int], None], should_stop: Callable[[], bool]) -> bool:
         file = self._files.get(name)
-        disturbed = file is not None and file.disturbed()
-        if file is None or disturbed:
-            file = CandidateFile(self.directory / name, self._zone)
-        grown = file.grow(on_bytes, should_stop)
+        try:
+            disturbed = file is not None and file.disturbed()
+            if file is None or disturbed:
+                file = CandidateFile(self.directory / name, self._zone)
+            grown = file.grow(on_bytes, should_stop)
+        except TickLogError as error:
+            self.trouble = error
+            return False
         self._files[name] = file
         return grown or disturbed
 
     def _read_sessions(self) -> bool:
+        """Read the sessions again if their store has changed, and not too often: a busy one changes all the time."""
         try:
             stamp = self._sessions.stamp()
-            if stamp == self._session_stamp:
+            now = self._monotonic()
+            if stamp == self._session_stamp or now - self._sessions_read_at < SESSIONS_EVERY_S:
                 return False
-            self._session_entries = tuple(_session_entry(exchange) for exchange in self._sessions.read())
-            self._session_stamp, self.trouble = stamp, None
+            before, self._session_entries = self._session_entries, self._sessions.read(_session_entry)
+            self._session_stamp, self._sessions_read_at = stamp, now
         except SourceError as error:
             self.trouble = error
             return False
-        return True
+        return self._session_entries != before
+
+    def _sorted(self) -> bool:
+        """The files were in the order of their ticks' times, as they nearly always are."""
+        ages = map(age, self._by_key.values())
+        return all(newer <= older for newer, older in pairwise(ages))
 
     def _publish(self) -> None:
         """Show what is known; of equal candidates the newest."""
         files = [self._files[name] for name in reversed(self._names) if name in self._files]
         everything: list[Entry] = [entry for file in files for entry in reversed(file.entries)]
         everything.extend(self._session_entries)
-        everything.sort(key=_age)
+        everything.sort(key=age)
         by_key: dict[str, Entry] = {}
         for entry in everything:
             by_key.setdefault(entry.key, entry)
@@ -170,7 +205,7 @@ class CandidateIndex:
             return 0
 
 
-def _age(entry: Entry) -> float:
+def age(entry: Entry) -> float:
     """Sorts the newest first, and what has no time last."""
     return float("inf") if isnan(entry.at) else -entry.at
 
@@ -186,9 +221,5 @@ def _session_entry(exchange: SessionExchange) -> Entry:
         own_label=None,
         text=text.clean(exchange.completion, limit=TEXT_LENGTH).casefold(),
         name=text.clean(exchange.session_id),
+        session_id=exchange.session_id,
     )
-
-
-def names_of(entries: Iterable[Entry], what: str) -> Sequence[str]:
-    """Every ``model`` or ``source`` of the candidates, by name."""
-    return sorted({name for name in map(attrgetter(what), entries) if name})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Literal
@@ -11,6 +12,7 @@ from msgspec import Struct
 
 from timmy_tui.services.labels.agreement import is_disputed
 from timmy_tui.services.labels.log import LabelLog
+from timmy_tui.services.review.index import age
 from timmy_tui.services.review.records import Entry
 from timmy_tui.services.ticks.records import Severity
 
@@ -50,6 +52,11 @@ class QueueFilter(Struct, frozen=True):
         """Nothing was chosen."""
         return self == QueueFilter()
 
+    @property
+    def blind(self) -> bool:
+        """A second look: what was said before must not be seen."""
+        return self.show == "second look"
+
 
 class ReviewQueue:
     """The candidates that pass a filter, in order, each open (to be answered) or done.
@@ -60,6 +67,7 @@ class ReviewQueue:
     def __init__(
         self,
         entries: Iterable[Entry],
+        find: Callable[[str], Entry | None],
         log: LabelLog,
         wanted: QueueFilter,
         *,
@@ -67,17 +75,19 @@ class ReviewQueue:
         second_look: float,
         zone: tzinfo | None = None,
     ) -> None:
+        """``entries`` are the newest first; ``find`` gives the one of a key."""
         self.filter = wanted
         self._log = log
         self._operator = operator
         self._second_look = second_look
         self._mark, _ = log.touched_since(0)
         self._open_now = self._opener()
-        scope: Sequence[Entry] = [entry for entry in entries if _passes(entry, wanted, _day_bounds(wanted.day, zone))]
-        if wanted.show == "second look":
+        day = _day_bounds(wanted.day, zone)
+        scope: Sequence[Entry] = [entry for entry in entries if _passes(entry, wanted, day)]
+        if wanted.blind:
             scope = sorted((entry for entry in scope if self._is_sampled(entry)), key=_shuffled)
         self.entries = scope
-        self._position = {entry.key: position for position, entry in enumerate(scope)}
+        self._find = find
         self._open = bytearray(map(self._open_now, scope))
         self.left = self._open.count(1)
 
@@ -89,17 +99,12 @@ class ReviewQueue:
         """How many need no answer any more."""
         return len(self.entries) - self.left
 
-    @property
-    def blind(self) -> bool:
-        """What was said before must not be seen."""
-        return self.filter.show == "second look"
-
     def refresh(self) -> bool:
         """Take in what the log has learnt; True when a card opened or was done."""
         self._mark, touched = self._log.touched_since(self._mark)
         changed = False
         for key in dict.fromkeys(touched):
-            position = self._position.get(key)
+            position = self.position_of(key)
             if position is None:
                 continue
             now_open = self._open_now(self.entries[position])
@@ -110,8 +115,17 @@ class ReviewQueue:
         return changed
 
     def position_of(self, key: str) -> int | None:
-        """Where a candidate stands."""
-        return self._position.get(key)
+        """Where a candidate stands: looked up by its time, for a table of all would be as large as the index."""
+        entry = self._find(key)
+        if entry is None:
+            return None
+        by = _shuffled if self.filter.blind else age
+        position = bisect_left(self.entries, by(entry), key=by)
+        while position < len(self.entries) and by(self.entries[position]) == by(entry):
+            if self.entries[position].key == key:
+                return position
+            position += 1
+        return None
 
     def next_open(self, after: int) -> int | None:
         """The next open card behind a position, from the start again at the end; None when all are done."""
@@ -176,6 +190,6 @@ def _chance(entry: Entry) -> float:
     return int(entry.key[:8], 16) / 2**32
 
 
-def _shuffled(entry: Entry) -> str:
+def _shuffled(entry: Entry) -> float | str:
     """Sorts in an order that has nothing to do with time: two looks at neighbours would not be two."""
     return entry.key[8:]

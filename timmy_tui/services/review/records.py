@@ -32,6 +32,8 @@ class Entry(Struct, frozen=True, gc=False):
     """The beginning of what was decided, case folded: what the text filter looks in."""
     name: str
     """The tick's or the session's id."""
+    session_id: str = ""
+    """As the store has it; empty for a tick."""
     path: str = ""
     """The tick's file; empty for a session."""
     offset: int = 0

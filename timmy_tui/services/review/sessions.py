@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -20,6 +21,8 @@ from timmy_tui.services.hermes.connection import StoreFile
 from timmy_tui.services.hermes.content import answer_text, content_text
 from timmy_tui.services.hermes.profiles import find_place
 from timmy_tui.services.hermes.store import DATABASE_NAME
+
+T = TypeVar("T")
 
 HEARTBEAT_CALLER = "heartbeat_tick"
 """These sessions are ticks; the tick log knows more of them."""
@@ -59,10 +62,10 @@ class SessionCandidates:
         self._home, self._profile = home, profile
         self._sources = frozenset(sources)
 
-    def read(self) -> tuple[SessionExchange, ...]:
-        """Every candidate, the oldest first."""
+    def read(self, make: Callable[[SessionExchange], T]) -> tuple[T, ...]:
+        """What ``make`` makes of every candidate, the oldest first; one exchange is held at a time."""
         file = self._file()
-        return file.ask(self._read_all) if file.path.exists() else ()
+        return file.ask(lambda connection: self._read_all(connection, make)) if file.path.exists() else ()
 
     def load(self, session_id: str) -> SessionExchange | None:
         """One of them; None when the session is no candidate any more."""
@@ -86,14 +89,14 @@ class SessionCandidates:
     def _file(self) -> StoreFile:
         return StoreFile(find_place(self._home, self._profile).folder / DATABASE_NAME)
 
-    def _read_all(self, connection: sqlite3.Connection) -> tuple[SessionExchange, ...]:
+    def _read_all(self, connection: sqlite3.Connection, make: Callable[[SessionExchange], T]) -> tuple[T, ...]:
         columns = columns_of(connection)
         firsts = connection.execute(
             f"SELECT session_id, MIN(id) FROM messages WHERE role = 'user' AND {columns.active}"
             " GROUP BY session_id ORDER BY MIN(id)"
         ).fetchall()
         found = (self._exchange(connection, columns, session, first) for session, first in firsts)
-        return tuple(exchange for exchange in found if exchange is not None)
+        return tuple(make(exchange) for exchange in found if exchange is not None)
 
     def _read_one(self, connection: sqlite3.Connection, session_id: str) -> SessionExchange | None:
         columns = columns_of(connection)

@@ -75,14 +75,16 @@ class ReviewStatistics(Struct, frozen=True):
     operators: tuple[OperatorTally, ...]
     between: tuple[OperatorsAgreement, ...]
     disputed: int
-    gone: int
-    """Labelled candidates that stand in no log any more: the tick is gone, or was changed."""
+    gone: int | None
+    """Labelled candidates that stand in no log any more: the tick is gone, or was changed. None: not all was read."""
     bad_lines: int
     unknown_events: int
 
 
-def statistics_of(entries: Sequence[Entry], log: LabelLog, zone: tzinfo | None = None) -> ReviewStatistics:
-    """Count what the labels say of the candidates. May take a second: call it in a thread."""
+def statistics_of(
+    entries: Sequence[Entry], log: LabelLog, zone: tzinfo | None = None, *, complete: bool = True
+) -> ReviewStatistics:
+    """Count what the labels say of the candidates, ``complete`` or not. May take a second: call it in a thread."""
     answers = {entry.key: _answer(entry, log) for entry in entries}
 
     def by(name_of: Callable[[Entry], str], among: Iterable[Entry] = entries) -> tuple[Tally, ...]:
@@ -104,7 +106,7 @@ def statistics_of(entries: Sequence[Entry], log: LabelLog, zone: tzinfo | None =
         operators=tuple(_operator(name, log) for name in log.operators()),
         between=operators_agreement(log),
         disputed=sum(is_disputed(log.words_on(key)) for key in labelled),
-        gone=sum(key not in known for key in labelled),
+        gone=sum(key not in known for key in labelled) if complete else None,
         bad_lines=fold.bad_lines,
         unknown_events=fold.unknown_events,
     )

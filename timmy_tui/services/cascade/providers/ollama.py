@@ -62,13 +62,13 @@ class OllamaProvider:
         duration_ms = (time.perf_counter() - started) * 1000
         if request.local_only and (answer.get("remote_host") or answer.get("remote_model")):
             raise CallError("not_local", f"{clean(model)} was answered by a cloud model")
-        return self._completion(model, answer, duration_ms)
+        return self._completion(model, answer, duration_ms, request.seed)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._caller.aclose()
 
-    def _completion(self, model: str, answer: Object, duration_ms: float) -> Completion:
+    def _completion(self, model: str, answer: Object, duration_ms: float, seed: int | None) -> Completion:
         message = object_of(answer, "message")
         text = text_of(message, "content") or ""
         done_reason = name_of(answer, "done_reason")
@@ -86,6 +86,7 @@ class OllamaProvider:
             load_ms=_milliseconds(answer, "load_duration"),
             eval_ms=_milliseconds(answer, "eval_duration"),
             done_reason=done_reason,
+            seed=seed,
         )
 
     async def _model(self, request: CompletionRequest, until: float) -> str:

@@ -47,7 +47,7 @@ class OpenAIProvider:
             payload["seed"] = request.seed
         started = time.perf_counter()
         answer = await self._ask("/chat/completions", payload, until)
-        return self._completion(model, answer, (time.perf_counter() - started) * 1000)
+        return self._completion(model, answer, (time.perf_counter() - started) * 1000, request.seed)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -80,7 +80,7 @@ class OpenAIProvider:
                 return name
         raise CallError("not_configured", "it lists no model", f"Name one under  models:  of {self.name}")
 
-    def _completion(self, model: str, answer: Object, duration_ms: float) -> Completion:
+    def _completion(self, model: str, answer: Object, duration_ms: float, seed: int | None) -> Completion:
         choices = answer.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices else None
         if not isinstance(choice, dict):
@@ -103,6 +103,7 @@ class OpenAIProvider:
             tokens_in=whole_number(usage.get("prompt_tokens")),
             tokens_out=whole_number(usage.get("completion_tokens")),
             done_reason=done_reason,
+            seed=seed,
         )
 
 
