@@ -58,6 +58,24 @@ def _heartbeat(quick: bool) -> list[Row]:
     return bench_heartbeat(quick)
 
 
+def _review(quick: bool) -> list[Row]:
+    from bench.review import bench_review
+
+    return bench_review(quick)
+
+
+def _usage(quick: bool) -> list[Row]:
+    from bench.usage import bench_usage
+
+    return bench_usage(quick)
+
+
+def _delegate(quick: bool) -> list[Row]:
+    from bench.delegate import bench_delegate
+
+    return bench_delegate(quick)
+
+
 PARTS: dict[str, tuple[Callable[[bool], list[Row]], str]] = {
     "paint": (_paint, "first paint and filled panes, against an empty Textual app"),
     "status": (_status, "status --json, against the import of httpx"),
@@ -66,6 +84,9 @@ PARTS: dict[str, tuple[Callable[[bool], list[Row]], str]] = {
     "idle": (_idle, "CPU, memory and bytes to the terminal while nothing changes"),
     "blackhole": (_blackhole, "key to paint while no source answers"),
     "heartbeat": (_heartbeat, "a tick without its model, from the key to running, 1,000 ticks of 8 processes"),
+    "review": (_review, "a year of 100,000 candidates: cards, filters, memory, export; 50 kills"),
+    "usage": (_usage, "a usage log of 1,000,000 calls, summarised by a whole process"),
+    "delegate": (_delegate, "a delegation, and 1,000 at once, against bare httpx"),
     "hermes": (_hermes, "refresh of a store of 5,000 sessions and 100,000 messages"),
 }
 

@@ -26,6 +26,7 @@ SHOTS: tuple[tuple[str, tuple[int, int], str, tuple[str, ...]], ...] = (
     ("tick", (120, 36), "timmy-dark", ("3", "enter")),
     ("session", (120, 36), "timmy-dark", ("2", "j", "enter")),
     ("history", (100, 24), "timmy-dark", ("H",)),
+    ("usage", (120, 40), "timmy-dark", ("U",)),
     ("review", (110, 30), "timmy-dark", ("r", "c", "x")),
 )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,12 +22,15 @@ from timmy_tui.config_sections import (
     CascadeConfig,
     CircuitConfig,
     CommandProbeConfig,
+    DelegationConfig,
     HeartbeatConfig,
     HermesConfig,
     HttpProbeConfig,
     IntervalsConfig,
     NotifyConfig,
     OllamaConfig,
+    PriceConfig,
+    PricesConfig,
     ProbesConfig,
     ProviderConfig,
     ProviderModelConfig,
@@ -36,8 +40,10 @@ from timmy_tui.config_sections import (
     SessionExportConfig,
     TcpProbeConfig,
     TimeoutsConfig,
+    UsageConfig,
     WorkerConfig,
 )
+from timmy_tui.text import clean
 
 __all__ = [
     "CONFIG_MAX_BYTES",
@@ -48,12 +54,15 @@ __all__ = [
     "CommandProbeConfig",
     "Config",
     "ConfigError",
+    "DelegationConfig",
     "HeartbeatConfig",
     "HermesConfig",
     "HttpProbeConfig",
     "IntervalsConfig",
     "NotifyConfig",
     "OllamaConfig",
+    "PriceConfig",
+    "PricesConfig",
     "ProbesConfig",
     "ProviderConfig",
     "ProviderModelConfig",
@@ -64,6 +73,7 @@ __all__ = [
     "Settings",
     "TcpProbeConfig",
     "TimeoutsConfig",
+    "UsageConfig",
     "WorkerConfig",
     "config_place",
     "expand_env",
@@ -92,6 +102,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     actions: dict[str, ActionConfig] = {}
     session_export: SessionExportConfig = SessionExportConfig()
     review: ReviewConfig = ReviewConfig()
+    delegation: DelegationConfig = DelegationConfig()
+    usage: UsageConfig = UsageConfig()
     cascade: CascadeConfig | None = None
     providers: tuple[ProviderConfig, ...] | None = None
     intervals: IntervalsConfig = IntervalsConfig()
@@ -282,3 +294,10 @@ def _check(config: Config, path: Path) -> None:
     doubled = next((name for name in providers if providers.count(name) > 1), None)
     if doubled is not None:
         raise ConfigError(f"{path}: providers: two are named {doubled!r}; give each its own name")
+    usage = config.usage
+    figures = {"power_watts": usage.power_watts, "price_per_kwh": usage.price_per_kwh}
+    for model, price in usage.prices.models.items():
+        figures |= {f"prices.models.{model}.{key}": getattr(price, key) for key in ("input", "output")}
+    endless = next((key for key, figure in figures.items() if figure is not None and not isfinite(figure)), None)
+    if endless is not None:
+        raise ConfigError(f"{path}: usage.{clean(endless)}: expected a number")

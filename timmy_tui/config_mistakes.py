@@ -25,7 +25,7 @@ _KINDS = {
     "array": "a list",
     "object": "keys and values",
     "null": "nothing",
-    "datetime": "a date",
+    "datetime": "a date with a time",
     "date": "a date",
 }
 _BOUNDS = {">": "more than", ">=": "at least", "<": "less than", "<=": "at most"}
@@ -67,6 +67,8 @@ def _in_words(message: str, kind: type[Struct], at: str) -> str:
         return f"{choice['value']} is none of {', '.join(known)}" if known else f"unknown value {choice['value']}"
     if missing := _MISSING.fullmatch(message):
         return f"the key {missing['field']!r} is missing"
+    if message == "Invalid RFC3339 encoded date":
+        return "expected a date such as 2026-11-01"
     return f"{message[:1].lower()}{message[1:]}"
 
 

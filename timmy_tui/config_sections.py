@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -137,11 +138,77 @@ class ReviewConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Who is asked for an alternative; empty = the model that the cascade would ask, with another seed."""
 
 
+class PriceConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a cloud takes for a million tokens."""
+
+    input: Annotated[float, Meta(ge=0)]
+    output: Annotated[float, Meta(ge=0)]
+
+
+class PricesConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The cloud's prices that local calls are held against."""
+
+    date: date | None = None
+    """Of the list: savings are told with it."""
+    models: dict[str, PriceConfig] = {}
+    """By the local model's name; ``*`` stands for every other one."""
+
+
+class UsageConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is made of the usage log: what local calls save, and what they cost."""
+
+    prices: PricesConfig = PricesConfig()
+    power_watts: Annotated[float, Meta(gt=0)] | None = None
+    """What the machine draws more while a model answers."""
+    price_per_kwh: Annotated[float, Meta(ge=0)] | None = None
+    currency: str = "$"
+    """Of all prices."""
+
+
 class SessionExportConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The periodic export of user→assistant pairs from all Hermes sessions."""
 
     enabled: bool = True
     every_hours: Annotated[int, Meta(ge=1, le=168)] = 4
+
+
+DEFAULT_TASKS: dict[str, tuple[str, ...]] = {
+    "coding": ("qwen2.5-coder:7b", "deepseek-coder:6.7b", "llama3.2:3b"),
+    "quick": ("llama3.2:3b",),
+    "analysis": ("llama31-8b:latest", "qwen2.5-coder:7b", "llama3.2:3b"),
+    "translation": ("llama31-8b:latest",),
+    "creative": ("llama31-8b:latest", "qwen2.5-coder:7b"),
+    "heavy": ("llama31-8b:latest",),
+    "review": ("qwen2.5-coder:7b", "deepseek-coder:6.7b", "llama31-8b:latest"),
+}
+
+
+class HeavyConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """An OpenAI-compatible server (TinyGrad's, AirLLM's) that is asked first for ``heavy`` tasks, when it is up."""
+
+    url: str = ""
+    model: str = ""
+    """Empty = the first that it lists."""
+
+
+class DelegationConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Work handed to local models by the kind of task."""
+
+    tasks: dict[str, tuple[str, ...]] = {}
+    """Chains of models by task, tried in order; they stand above and beside the built-in ones."""
+    prefer_loaded: bool = False
+    """Ask a model of the chain that is in memory before one that is not."""
+    timeout_s: Seconds = 120
+    """Of one call, its whole chain included."""
+    heavy: HeavyConfig = HeavyConfig()
+
+    def chain(self, task: str) -> tuple[str, ...] | None:
+        """The models of a task; None for one that nobody knows."""
+        return self.tasks.get(task) or DEFAULT_TASKS.get(task)
+
+    def known_tasks(self) -> tuple[str, ...]:
+        """Every task that can be named."""
+        return tuple(dict.fromkeys((*DEFAULT_TASKS, *self.tasks)))
 
 
 class CircuitConfig(Struct, frozen=True, forbid_unknown_fields=True):

@@ -27,6 +27,8 @@ class Glyphs(Struct, frozen=True):
     bar_full: str
     bar_empty: str
     spark: str
+    fills: str
+    """Whole cells of a stacked column, one for each series: told apart without a colour."""
     frame: str
     """Top left, horizontal, top right, vertical, bottom right, bottom left."""
     ellipsis: str
@@ -63,6 +65,7 @@ UNICODE = Glyphs(
     bar_full="█",
     bar_empty="░",
     spark="▁▂▃▄▅▆▇█",
+    fills="█▓▒░▞",
     frame="╭─╮│╯╰",
     ellipsis="…",
     dot="·",
@@ -89,6 +92,7 @@ ASCII = Glyphs(
     bar_full="#",
     bar_empty=".",
     spark="._-=+*%#",
+    fills="#@x./",
     frame="+-+|++",
     ellipsis="~",
     dot="-",

@@ -27,7 +27,11 @@ from timmy_tui.commands.config_template import TEMPLATE
 from timmy_tui.config import Config, load_settings
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["", "status", "doctor", "demo", "config", "config path", "config show", "config init"]
+COMMANDS = [
+    "",
+    *("status", "doctor", "demo", "config", "config path", "config show", "config init"),
+    *("tick", "worker", "export", "usage", "delegate", "code-review"),
+]
 DEADLINE_S = 20
 
 

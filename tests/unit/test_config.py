@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,20 @@ def test_an_empty_file_is_no_mistake(tmp_path: Path, text: str) -> None:
             "providers: [{name: a, type: ollama}, {name: a, type: hermes}]",
             "providers: two are named 'a'; give each its own name",
         ),
+        ("usage: {prices: {date: '2026-13-01'}}", "usage.prices.date: expected a date such as 2026-11-01"),
+        ("usage: {prices: {date: 5}}", "usage.prices.date: expected a date, found a whole number"),
+        ("usage: {price: 1}", "unknown key 'usage.price'; did you mean 'prices'?"),
+        (
+            "usage: {prices: {models: {a: {input: -1, output: 1}}}}",
+            "usage.prices.models[...].input: expected a number of at least 0",
+        ),
+        ("usage: {prices: {models: {a: {input: 1}}}}", "usage.prices.models[...]: the key 'output' is missing"),
+        (
+            "usage: {prices: {models: {a: {input: .inf, output: 1}}}}",
+            "usage.prices.models.a.input: expected a number",
+        ),
+        ("usage: {power_watts: 0}", "usage.power_watts: expected a number more than 0"),
+        ("usage: {power_watts: .inf}", "usage.power_watts: expected a number"),
         ("[1, 2]", "expected keys and values, found a list"),
         ("a: [", "line 1 not valid YAML: expected the node content, but found '<stream end>'"),
         ("a: !!python/object:os.system {}", "line 1 not valid YAML:"),
@@ -124,6 +139,13 @@ def test_an_empty_file_is_no_mistake(tmp_path: Path, text: str) -> None:
 )
 def test_a_mistake_is_told_by_its_key(tmp_path: Path, text: str, message: str) -> None:
     assert error_of(tmp_path, text).startswith(message)
+
+
+def test_a_price_list_is_dated_with_or_without_quotes(tmp_path: Path) -> None:
+    for written in ("2026-11-01", "'2026-11-01'"):
+        write(tmp_path, f'usage: {{prices: {{date: {written}, models: {{"*": {{input: 3, output: 15.0}}}}}}}}')
+        prices = load_settings(env_of(tmp_path)).config.usage.prices
+        assert (prices.date, prices.models["*"].input) == (date(2026, 11, 1), 3.0)
 
 
 def test_other_mistakes(tmp_path: Path) -> None:

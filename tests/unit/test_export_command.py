@@ -49,7 +49,7 @@ def test_it_tells_what_it_wrote_in_a_few_lines(home: ExportHome) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         f"wrote {home.target}",
-        "  1 chosen, 1 rejected, 0 corrected; pairs: none",
+        "  1 chosen, 1 rejected, 0 edited; pairs: none",
         "  kto.jsonl                       2",
         "  llamafactory_kto.jsonl          2",
         "  sft.jsonl                       1",

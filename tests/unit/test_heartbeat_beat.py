@@ -107,6 +107,9 @@ async def test_a_model_decides(tmp_path: Path, env: dict[str, str]) -> None:
     assert exchange is not None
     assert exchange.prompt in [message["content"] for message in request["messages"]]
     assert request["format"]["required"] == ["actions", "severity", "reasoning"]
+    (used,) = [json.loads(line) for line in settings(tmp_path, "").usage_path.read_bytes().splitlines()]
+    assert (used["task_type"], used["caller"], used["model"]) == ("heartbeat", "heartbeat_tick", "hermes4:14b")
+    assert (used["success"], used["tokens_out"]) == (True, 9)
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,23 @@ TEMPLATE = """\
 #  second_look: 0.1         # the share of what was labelled that is asked again, blind
 #  alternative_model: ""    # who is asked for another answer; empty: the same model, another seed
 
+# What local calls save: held against a cloud's prices per million tokens. "*" is the price for every other model;
+# without a price a call is "unpriced". With the power that the machine draws more while a model answers, and a
+# price of it, local calls have a cost as well.
+#usage:
+#  prices:
+#    date: null             # of the list, e.g. 2026-11-01: savings are told with it
+#    models: {}             # e.g. {"*": {input: 3.0, output: 15.0}, "llama3.2:3b": {input: 0.1, output: 0.4}}
+#  power_watts: null
+#  price_per_kwh: null
+#  currency: "$"
+
+#delegation:
+#  tasks: {}                # {coding: [qwen2.5-coder:7b, llama3.2:3b]}; chains beside and above the built-in ones
+#  prefer_loaded: false     # a model of the chain that is in memory comes first
+#  timeout_s: 120           # one call, its whole chain included
+#  heavy: {url: "", model: ""}   # an OpenAI-compatible server that is asked first for heavy tasks
+
 # Huey's queue: sqlite (TIMMY_HOME/queue.db), sqlite:///absolute/path, or redis://host:port/db.
 #queue:
 #  url: sqlite

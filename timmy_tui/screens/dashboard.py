@@ -56,6 +56,7 @@ class DashboardScreen(ConsoleScreen[None]):
         Binding("p", "approvals", "approvals", show=False, id="approvals", tooltip="What waits for your word"),
         Binding("S", "search", "search", show=False, id="search", tooltip="Search all Hermes messages"),
         Binding("H", "history", "history", show=False, id="history", tooltip="Every tick of every day"),
+        Binding("U", "usage", "usage", show=False, id="usage", tooltip="What local models did, and what it saved"),
     ]
 
     header = getters.query_one(HeaderBar)
@@ -110,10 +111,12 @@ class DashboardScreen(ConsoleScreen[None]):
         before, self._drawn = self._drawn or Snapshot(host=""), snapshot
         look, console = self.console.view(), self.console
         work_on = (dict(console.model_work.pulls), dict(console.model_work.busy))
+        used = snapshot.usage.value
+        usage_news = used is not before.usage.value
         news = not same_servers(before.ollama, snapshot.ollama) or not snapshot.gpu.says_same_as(before.gpu)
-        if news or work_on != self._work_drawn or self.models.wants_clock(look.now):
+        if news or usage_news or work_on != self._work_drawn or self.models.wants_clock(look.now):
             self._work_drawn = work_on
-            self.models.update(snapshot.ollama, snapshot.gpu, *work_on, look)
+            self.models.update(snapshot.ollama, snapshot.gpu, *work_on, look, used)
         if not snapshot.hermes.says_same_as(before.hermes) or self.sessions.wants_clock(look.now):
             self.sessions.update(snapshot.hermes, look)
         progress = console.tick_work.progress
@@ -121,8 +124,9 @@ class DashboardScreen(ConsoleScreen[None]):
         if news or self.heartbeat.wants_clock(look.now):
             self._progress_drawn = progress
             self.heartbeat.update(snapshot.heartbeat, look, progress)
-        if not snapshot.providers.says_same_as(before.providers) or self.providers.wants_clock(look.now):
-            self.providers.update(snapshot.providers, look)
+        provider_news = usage_news or not snapshot.providers.says_same_as(before.providers)
+        if provider_news or self.providers.wants_clock(look.now):
+            self.providers.update(snapshot.providers, look, used)
         self._draw_header()
         self.activity.update(console.activity, look)
 
@@ -258,6 +262,12 @@ class DashboardScreen(ConsoleScreen[None]):
 
         self.app.push_screen(HistoryScreen())
 
+    def action_usage(self) -> None:
+        """What local models were asked for, what it took, and what it saved."""
+        from timmy_tui.screens.usage import UsageScreen
+
+        self.app.push_screen(UsageScreen())
+
     def action_activity(self) -> None:
         """Everything that changed since the console opened."""
         from timmy_tui.screens.activity import ActivityScreen
@@ -360,6 +370,7 @@ class DashboardScreen(ConsoleScreen[None]):
         yield SystemCommand("Approvals", "What waits for your word", self.action_approvals)
         yield SystemCommand("Search", "Search the text of every Hermes message", self.action_search)
         yield SystemCommand("History", "Every tick of every day", self.action_history)
+        yield SystemCommand("Usage", "What local models did, and what it saved", self.action_usage)
         yield SystemCommand("Activity", "Everything that changed since the console opened", self.action_activity)
         yield SystemCommand("Pull a model", "Download a model to Ollama", self.action_pull)
         yield SystemCommand("Zoom", "The focused pane on the whole screen, and back", self.action_zoom)

@@ -113,6 +113,7 @@ def known_binding_ids(app: type[DOMNode]) -> set[str]:
         statistics,
         text,
         tick,
+        usage,
     )
     from timmy_tui.widgets import choice_rows, models_pane, pane, reader, scroller
 
@@ -129,6 +130,7 @@ def known_binding_ids(app: type[DOMNode]) -> set[str]:
         review.ReviewScreen,
         alternative.AlternativeScreen,
         statistics.StatisticsScreen,
+        usage.UsageScreen,
         text.TextScreen,
         queue_filter.FilterDialog,
         edit.EditDialog,

@@ -25,6 +25,9 @@ T = TypeVar("T")
 HINTS_AFTER_S = 0.5
 """Longer than the panes need to paint what was just read."""
 
+USAGE_S = 5.0
+"""Between two looks at the usage log."""
+
 APPROVALS_S = 10.0
 """They come with a tick, which asks for them at once; this is for those that another console decided."""
 
@@ -132,6 +135,7 @@ class Monitor:
         self._add("heartbeat", _in_thread(sources.heartbeat.read), intervals.ticks_s, LOCAL_TIMEOUT_S)
         self._add("worker", _in_thread(sources.worker.read), intervals.worker_s, LOCAL_TIMEOUT_S)
         self._add("approvals", _in_thread(sources.approvals.open), APPROVALS_S, LOCAL_TIMEOUT_S)
+        self._add("usage", _in_thread(sources.usage.read), USAGE_S, LOCAL_TIMEOUT_S)
         self._add("gpu", _in_thread(sources.gpu.read), intervals.gpu_s, LOCAL_TIMEOUT_S)
         self._add("providers", sources.providers.read, min(5.0, intervals.providers_s), timeouts.providers_s * 2 + 1)
 

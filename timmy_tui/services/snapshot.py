@@ -11,6 +11,7 @@ from timmy_tui.services.ollama.records import OllamaReading
 from timmy_tui.services.providers.records import ProvidersReading
 from timmy_tui.services.reading import Reading
 from timmy_tui.services.ticks.records import HeartbeatReading
+from timmy_tui.services.usage.today import UsageToday
 from timmy_tui.services.worker.records import WorkerReading
 
 
@@ -45,5 +46,7 @@ class Snapshot(Struct, frozen=True):
     gpu: Reading[GpuReading] = Reading()
     approvals: Reading[tuple[Approval, ...]] = Reading()
     """What waits for the operator's word, or runs by it."""
+    usage: Reading[UsageToday] = Reading()
+    """What models and providers did today."""
     heartbeat_enabled: bool = True
     """From the configuration: without a heartbeat a silence is no problem."""

@@ -18,6 +18,7 @@ from timmy_tui.services.providers.store import ProvidersStore
 from timmy_tui.services.ticks.history import TickHistory
 from timmy_tui.services.ticks.log import HeartbeatStore
 from timmy_tui.services.ticks.watch import changes
+from timmy_tui.services.usage.today import UsageFollower
 from timmy_tui.services.worker.observe import WorkerObserver
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Sources:
         self.worker = WorkerObserver(settings, clock=clock)
         self.providers = ProvidersStore(settings, env=env, clock=clock)
         self.gpu = GpuSource(clock=clock)
+        self.usage = UsageFollower(settings.usage_path, clock)
         self.approvals = Approvals(settings.database_path, clock)
 
     @property

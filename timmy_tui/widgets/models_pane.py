@@ -12,10 +12,12 @@ from timmy_tui.services.ollama.records import InstalledModel, LoadedModel, PullP
 from timmy_tui.services.ollama.rules import expiry, gpu_share, match_installed, processor_text
 from timmy_tui.services.reading import Reading
 from timmy_tui.services.snapshot import OllamaServer
+from timmy_tui.services.usage.today import UsageToday
 from timmy_tui.text import bytes_text, context_text, countdown_text, duration_text, percent_text
 from timmy_tui.widgets.line import EMPTY, Line, Span, crop, joined, line, spread, width_of
 from timmy_tui.widgets.pane import Pane, View, not_fresh, trouble
 from timmy_tui.widgets.table import Cell, bar, row
+from timmy_tui.widgets.use_cells import use_cells
 
 WIDE = 66
 NAME_MIN = 16
@@ -49,6 +51,7 @@ class ModelsPane(Pane):
         super().__init__(1, "Models", id="models")
         self.servers: tuple[OllamaServer, ...] = ()
         self.gpu: Reading[GpuReading] = Reading()
+        self._used: UsageToday | None = None
         self.pulls: Mapping[tuple[str, str], PullProgress] = {}
         self.busy: Mapping[tuple[str, str], str] = {}
         self._rows: dict[str, ModelRow] = {}
@@ -61,8 +64,13 @@ class ModelsPane(Pane):
         pulls: Mapping[tuple[str, str], PullProgress],
         busy: Mapping[tuple[str, str], str],
         look: View,
+        used: UsageToday | None = None,
     ) -> None:
-        """Show these servers; ``pulls`` and ``busy`` are this console's own work, by (server, model)."""
+        """Show these servers; ``pulls`` and ``busy`` are this console's own work, by (server, model).
+
+        ``used`` is what the models did today.
+        """
+        self._used = used
         if servers != self.servers or not self._rows:
             self.servers = servers
             self._rows = {f"{entry.server}\0{entry.name}": entry for entry in _model_rows(servers)}
@@ -180,6 +188,7 @@ class ModelsPane(Pane):
         name = f"{entry.name}" if len(self.servers) == 1 else f"{entry.name}  {glyphs.dot} {entry.server}"
         quant = Cell((details.quantization or "") if details else "", 7, 4, "quiet", to_right=False)
         working = self.busy.get((entry.server, entry.name))
+        today = use_cells(self._used.of_model(entry.name)) if self._used is not None and self._used.models else []
         if loaded is not None:
             split = gpu_share(loaded.size_bytes, loaded.size_vram_bytes)
             sign = glyphs.ok if split is None or split >= 1 else glyphs.half
@@ -199,6 +208,7 @@ class ModelsPane(Pane):
                 ),
                 Cell(context_text(loaded.context_length), 4, 3, "quiet"),
                 Cell(working or self._until(loaded), 7, 1, "info" if working else "text"),
+                *today,
             ]
             return row(lead, line((name, "strong")), cells, width, flex_min=NAME_MIN)
         remote = installed is not None and installed.remote
@@ -209,6 +219,7 @@ class ModelsPane(Pane):
             Cell("", 15 if width >= WIDE else 8, 2),
             Cell("", 4, 3),
             Cell(where, 7, 1, "info" if working else "quiet"),
+            *today,
         ]
         sign = glyphs.stale if entry.stale else glyphs.cloud if remote else glyphs.off
         return row(line((f"{sign} ", "quiet")), line((name, "quiet")), cells, width, flex_min=NAME_MIN)

@@ -8,10 +8,12 @@ from rich.cells import cell_len
 
 from timmy_tui.services.providers.records import ProvidersReading, ProviderStatus
 from timmy_tui.services.reading import Reading
+from timmy_tui.services.usage.today import UsageToday
 from timmy_tui.text import count_text, duration_text, percent_text, span_text, timer_text
 from timmy_tui.widgets.line import EMPTY, Line, Span, crop, fit, joined, line
 from timmy_tui.widgets.pane import Pane, View, clock_of, not_fresh, trouble
 from timmy_tui.widgets.table import Cell, row
+from timmy_tui.widgets.use_cells import use_cells
 
 TIMER_BELOW_S = 600.0
 """A longer wait for the next try is told in minutes or hours: its seconds would not fit."""
@@ -28,10 +30,11 @@ class ProvidersPane(Pane):
     def __init__(self) -> None:
         super().__init__(4, "Providers", id="providers")
         self.reading: Reading[ProvidersReading] = Reading()
+        self._used: UsageToday | None = None
 
-    def update(self, reading: Reading[ProvidersReading], look: View) -> None:
-        """Show this reading."""
-        self.reading, self.look = reading, look
+    def update(self, reading: Reading[ProvidersReading], look: View, used: UsageToday | None = None) -> None:
+        """Show this reading; ``used`` is what the providers did today."""
+        self.reading, self.look, self._used = reading, look, used
         self.redraw()
 
     @property
@@ -103,6 +106,8 @@ class ProvidersPane(Pane):
             speed = f"next try {left}" if wait > 0 else "try due"
             share = self._fails(provider.failures)
         cells = [Cell(share, 8, 1, "critical" if bad else "quiet"), Cell(provider.version or "", 8, 2, "quiet")]
+        if self._used is not None and self._used.providers:
+            cells += use_cells(self._used.of_provider(provider.name))
         lines = [row(lead, line((speed, "warning" if bad else "text")), cells, width, flex_min=13)]
         if provider.last_error and (provider.circuit != "closed" or provider.state == "down"):
             when = f" {clock_of(provider.last_error_at)}" if provider.last_error_at is not None else ""

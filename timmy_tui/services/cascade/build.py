@@ -37,7 +37,7 @@ def build_cascade(settings: Settings, env: Mapping[str, str], clock: Callable[[]
         _provider(target, config, settings, env, clock) for target, config in pairs if config is None or config.enabled
     ]
     metrics = MetricsStore(settings.database_path, found.cascade.circuit_breaker, clock)
-    return Cascade(providers, metrics, found.cascade, clock)
+    return Cascade(providers, metrics, found.cascade, clock, usage_path=settings.usage_path)
 
 
 def _provider(

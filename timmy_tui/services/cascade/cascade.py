@@ -7,12 +7,14 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from timmy_tui.config import CascadeConfig
+from timmy_tui.services.cascade.batched_metrics import BatchedMetrics
 from timmy_tui.services.cascade.circuit import Permit, Refusal
 from timmy_tui.services.cascade.metrics_store import MetricsStore
 from timmy_tui.services.cascade.records import (
@@ -26,6 +28,8 @@ from timmy_tui.services.cascade.records import (
 )
 from timmy_tui.services.database import DatabaseError
 from timmy_tui.services.ticks.records import Attempt
+from timmy_tui.services.usage.recording import usage_call
+from timmy_tui.services.usage.writer import UsageWriter
 from timmy_tui.text import clean_error
 
 OVERRUN_S = 5.0
@@ -35,6 +39,8 @@ SHORTEST_S = 0.05
 """With less time left than this no call is begun."""
 
 NO_TIME = "no time left"
+
+NEVER_SENT: frozenset[CallProblem] = frozenset({"not_configured", "not_local", "circuit_open"})
 
 OF_THE_MODEL: frozenset[CallProblem] = frozenset({"not_found", "not_configured", "not_local"})
 """Problems of the model that was asked for, where its name came with the call."""
@@ -53,12 +59,15 @@ class Cascade:
     def __init__(
         self,
         providers: Sequence[Provider],
-        metrics: MetricsStore,
+        metrics: MetricsStore | BatchedMetrics,
         config: CascadeConfig,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
+        usage_path: Path | None = None,
     ) -> None:
+        """``usage_path`` is the usage log that gets a line for each call; None = none does."""
+        self._usage = None if usage_path is None else UsageWriter(usage_path)
         self.providers: tuple[Provider, ...] = tuple(providers)
         self._metrics = metrics
         self._config = config
@@ -88,6 +97,8 @@ class Cascade:
                 if tried.taken is not None and tried.completion is not None:
                     return CascadeOutcome(tried.taken.value, tried.completion, tuple(attempts))
                 last = tried.completion or last
+                if tried.over:
+                    return CascadeOutcome(None, None, tuple(attempts), last, begun=True)
                 delay_s = self._config.retry_delay_seconds
                 if tried.final or number == self._config.max_retries_per_provider:
                     break
@@ -97,9 +108,15 @@ class Cascade:
         return CascadeOutcome(None, None, tuple(attempts), last)
 
     async def aclose(self) -> None:
-        """Close every provider."""
+        """Close every provider, and write what was kept of figures and usage."""
         for provider in self.providers:
             await provider.aclose()
+        try:
+            await asyncio.to_thread(self._metrics.flush)
+        except DatabaseError as error:
+            _log.warning("some answers are not counted: %s", error.message)
+        if self._usage is not None:
+            await asyncio.to_thread(self._usage.close)
 
     async def _try(
         self,
@@ -128,16 +145,33 @@ class Cascade:
             except CallError as error:
                 duration_ms = (self._monotonic() - started) * 1000
                 settled = True
+                self._recorded(provider.name, request, completion, error, duration_ms)
                 opened = await self._failed(permit, error, request)
                 attempt = Attempt(provider.name, clean_error(error.message), duration_ms)
-                return _Tried(attempt, completion=completion, final=opened or error.problem in NOT_RETRIED)
+                final = opened or error.problem in NOT_RETRIED
+                return _Tried(attempt, completion=completion, final=final, over=error.begun)
             duration_ms = (self._monotonic() - started) * 1000
             settled = True
+            self._recorded(provider.name, request, completion, None, duration_ms)
             await self._succeeded(permit, duration_ms)
             return _Tried(Attempt(provider.name, None, duration_ms), completion=completion, taken=taken)
         finally:
             if not settled:  # cancelled, or a mistake of our own: the trial's slot must not wait for its lease
                 await asyncio.shield(self._released(permit))
+
+    def _recorded(
+        self,
+        provider: str,
+        request: CompletionRequest,
+        completion: Completion | None,
+        error: CallError | None,
+        duration_ms: float,
+    ) -> None:
+        """Write the call into the usage log; what was never sent is no call."""
+        if self._usage is None or (error is not None and error.problem in NEVER_SENT):
+            return
+        began_at = self._clock() - duration_ms / 1000
+        self._usage.put(usage_call(provider, request, completion, error, began_at, duration_ms))
 
     async def _complete(self, provider: Provider, request: CompletionRequest) -> Completion:
         try:
@@ -148,6 +182,9 @@ class Cascade:
 
     async def _acquire(self, name: str, left_s: float) -> Permit | Refusal:
         """A permit. A database that is out of order stops no call: then there are no circuits and no figures."""
+        held = self._metrics.held(name)
+        if held is not None:
+            return held
         lease_s = max(left_s, 0.0) + 2 * OVERRUN_S
         try:
             return await asyncio.to_thread(self._metrics.acquire, name, lease_s=lease_s)
@@ -156,7 +193,7 @@ class Cascade:
             return Permit()
 
     async def _succeeded(self, permit: Permit, latency_ms: float) -> None:
-        if permit.token:
+        if permit.token and not self._metrics.noted(permit, latency_ms):
             try:
                 await asyncio.to_thread(self._metrics.succeeded, permit, latency_ms)
             except DatabaseError as error:
@@ -201,6 +238,8 @@ class _Tried(Struct, Generic[T], frozen=True):
     taken: _Taken[T] | None = None
     final: bool = False
     """No retry would help."""
+    over: bool = False
+    """An answer had begun: nobody else may be asked."""
 
 
 def _refusal_text(refusal: Refusal, now: float) -> str:

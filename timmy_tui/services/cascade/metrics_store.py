@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -78,6 +78,38 @@ class MetricsStore:
             }
             _store(connection, permit.provider, state, after, now, counted)
             return after
+
+    def succeeded_often(self, provider: str, latencies_ms: Sequence[float]) -> None:
+        """Count many accepted answers of a closed circuit in one transaction."""
+        with transaction(self._path) as connection:
+            now = self._clock()
+            found = _row(connection, provider)
+            row, state = found.metrics, self._state(found)
+            successes = row.successes + len(latencies_ms)
+            known_ms = row.avg_latency_ms if row.avg_latency_ms is not None and row.successes else 0.0
+            buckets = list(row.latency_buckets) or [0] * BUCKET_COUNT
+            for latency_ms in latencies_ms:
+                buckets[bucket_index(latency_ms)] += 1
+            counted: dict[str, Value] = {
+                "total_requests": row.requests + len(latencies_ms),
+                "successful_requests": successes,
+                "avg_latency_ms": (known_ms * row.successes + sum(latencies_ms)) / successes,
+                "latency_buckets": msgspec.json.encode(buckets).decode(),
+            }
+            closed = state.circuit == "closed"
+            after = circuit.succeeded(state, Permit(provider=provider)) if closed else state
+            _store(connection, provider, state, after, now, counted)
+
+    def held(self, provider: str) -> Permit | None:
+        """A permit without a look: this store always looks (see :class:`BatchedMetrics`)."""
+        return None
+
+    def noted(self, permit: Permit, latency_ms: float) -> bool:
+        """Keep a success for later: this store keeps none."""
+        return False
+
+    def flush(self) -> None:
+        """Nothing was kept."""
 
     def failed(self, permit: Permit, problem: CallProblem, message: str) -> CircuitState:
         """Count a failure; one that is not the provider's fault only frees the slot."""

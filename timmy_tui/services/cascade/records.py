@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, Literal, Protocol, TypeVar
 
 from msgspec import Struct
@@ -49,6 +50,10 @@ class CompletionRequest(Struct, frozen=True):
     seed: int | None = None
     tag: str | None = None
     """What stands before the prompt for Hermes in the caller's place; empty = nothing does. None = the caller."""
+    task: str = ""
+    """The kind of work, for the usage log; empty = the caller."""
+    on_text: Callable[[str], None] | None = None
+    """Gets the answer piece by piece where the provider can; an answer that has begun is not asked for again."""
     counted: bool = True
     """Failures count against the circuits. An operator's trial does not: the heartbeat must not suffer from it."""
 
@@ -74,8 +79,10 @@ class Completion(Struct, frozen=True):
 class CallError(Exception):
     """A provider gave no completion. ``message`` is one cleaned line; ``hint`` mends it."""
 
-    def __init__(self, problem: CallProblem, message: str, hint: str = "") -> None:
+    def __init__(self, problem: CallProblem, message: str, hint: str = "", *, begun: bool = False) -> None:
+        """``begun``: pieces of an answer were given out before it failed."""
         super().__init__(message)
+        self.begun = begun
         self.problem: CallProblem = problem
         self.message = message
         self.hint = hint
@@ -103,3 +110,5 @@ class CascadeOutcome(Struct, Generic[T], frozen=True):
     attempts: tuple[Attempt, ...]
     last_completion: Completion | None = None
     """The last answer that was not accepted, when none was: kept as the tick's ``response``."""
+    begun: bool = False
+    """Pieces of an answer were given out before it failed: nobody else may be asked."""

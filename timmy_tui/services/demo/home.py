@@ -14,6 +14,8 @@ from timmy_tui.services.demo.hermes_history import Running, write_sessions
 from timmy_tui.services.demo.hermes_writer import HermesWriter
 from timmy_tui.services.demo.providers_writer import FAILURE_THRESHOLD, RECOVERY_S, ProvidersLedger
 from timmy_tui.services.demo.ticks_writer import OPERATOR, TickLog, history, write_ticks
+from timmy_tui.services.demo.usage_writer import PRICES, write_usage
+from timmy_tui.services.usage.records import USAGE_NAME
 
 MARK_NAME = ".timmy-tui-demo"
 """Marks a folder whose parts the demo has made and may remove."""
@@ -46,6 +48,11 @@ class DemoHome(Struct, frozen=True):
     def heartbeat(self) -> Path:
         """Tick logs and labels."""
         return self.timmy / "heartbeat"
+
+    @property
+    def usage(self) -> Path:
+        """The usage log."""
+        return self.timmy / "metrics" / USAGE_NAME
 
     @property
     def config(self) -> Path:
@@ -108,6 +115,7 @@ def open_stage(home: DemoHome, now: float, seed: int) -> Stage:
     providers.create(now, seed)
     hermes = HermesWriter(home.hermes / "state.db", seed)
     running = write_sessions(hermes, ticks, now, seed)
+    write_usage(home.usage, now, seed)
     return Stage(TickLog(home.heartbeat, seed, ticks), hermes, providers, running)
 
 
@@ -134,6 +142,7 @@ def write_config(
         "heartbeat": {"every_minutes": every_minutes},
         "worker": {"autostart": False},
         "review": {"operator": OPERATOR},
+        "usage": {"prices": PRICES, "power_watts": 180, "price_per_kwh": 0.31},
         "intervals": {"ollama_s": 2, "ollama_tags_s": 10, "providers_s": 5, "worker_s": 1},
         "cascade": {
             "timeout_seconds": 30,

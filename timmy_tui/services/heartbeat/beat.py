@@ -152,6 +152,7 @@ async def _decide(
         schema=DECISION_SCHEMA,
         model=heartbeat.model or None,
         local_only=heartbeat.local_only,
+        task="heartbeat",
     )
     began = time.perf_counter()
     outcome = await contained(_ask_cascade(settings, env, clock, request), request.timeout_s + CASCADE_OVERRUN_S)

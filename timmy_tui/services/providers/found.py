@@ -77,15 +77,16 @@ def find_providers(settings: Settings, env: Mapping[str, str]) -> Found:
         doubled = next((name for name in names if names.count(name) > 1), None)
         if doubled is not None:
             raise ProvidersError(f"two providers are named {clean(doubled, limit=40)!r}", "give each its own name")
-        targets = [_target(provider, settings, env) for provider in file.providers]
+        targets = [target_of(provider, settings, env) for provider in file.providers]
         return Found(tuple(sorted(targets, key=lambda target: target.priority)), True, cascade)
     entries = [ProviderConfig(name="ollama", type="ollama", priority=2)]
     if hermes_path(settings.config.hermes.command, env) is not None:
         entries.insert(0, ProviderConfig(name="hermes", type="hermes", priority=1))
-    return Found(tuple(_target(entry, settings, env) for entry in entries), False, cascade)
+    return Found(tuple(target_of(entry, settings, env) for entry in entries), False, cascade)
 
 
-def _target(provider: ProviderConfig, settings: Settings, env: Mapping[str, str]) -> Target:
+def target_of(provider: ProviderConfig, settings: Settings, env: Mapping[str, str]) -> Target:
+    """One provider of the configuration, ready to be asked; what is wrong with it is told in the result."""
     url: str | None = None
     headers: dict[str, str] = {}
     wrong: str | None = None

@@ -65,6 +65,7 @@ async def sample_alternative(
         local_only=heartbeat.local_only,
         seed=seed,
         tag=card.caller,
+        task="alternative",
         counted=False,
     )
     judge = _decides if card.decision is not None else _answers

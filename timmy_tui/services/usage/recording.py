@@ -9,7 +9,9 @@ from pathlib import Path
 import msgspec
 
 from timmy_tui.services.appending import AppendError, append_line
+from timmy_tui.services.cascade.records import CallError, Completion, CompletionRequest
 from timmy_tui.services.usage.records import UsageCall
+from timmy_tui.text import clean_error
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +29,33 @@ def usage_line(call: UsageCall) -> bytes:
     tree = msgspec.to_builtins(call)
     told = {"timestamp": call.timestamp, **{key: getattr(call, key) for key in _KEPT}, **tree}
     return msgspec.json.encode(told)
+
+
+def usage_call(
+    provider: str,
+    request: CompletionRequest,
+    completion: Completion | None,
+    error: CallError | None,
+    began_at: float,
+    duration_ms: float,
+) -> UsageCall:
+    """A call as a line: what was asked for, and what came back. ``began_at`` is Unix seconds."""
+    took_ms = (completion.load_ms, completion.eval_ms) if completion is not None else (None, None)
+    load_sec, eval_sec = (None if ms is None else round(ms / 1000, 4) for ms in took_ms)
+    return UsageCall(
+        timestamp=usage_moment(began_at),
+        task_type=request.task or request.caller,
+        model=(completion.model if completion is not None else None) or request.model or "",
+        latency_sec=round(duration_ms / 1000, 4),
+        tokens_in=completion.tokens_in if completion is not None else None,
+        tokens_out=completion.tokens_out if completion is not None else None,
+        success=error is None,
+        provider=provider,
+        caller=request.caller,
+        load_sec=load_sec,
+        eval_sec=eval_sec,
+        error="" if error is None else clean_error(error.message),
+    )
 
 
 def record_call(path: Path, call: UsageCall) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -85,6 +85,31 @@ class JsonCaller:
     async def post(self, path: str, payload: Mapping[str, object], until: float) -> Object:
         """The JSON object that answers ``payload``, by ``until`` (loop time). Raises :class:`CallError`."""
         return self._object(await self._ask("POST", path, json.dumps(payload).encode(), until))
+
+    async def post_lines(self, path: str, payload: Mapping[str, object], until: float) -> AsyncIterator[Object]:
+        """The JSON objects that answer ``payload``, a line each, as they come. Raises :class:`CallError`."""
+        import httpx
+
+        content, begun = json.dumps(payload).encode(), False
+        client = await self._open()
+        headers = {**self._headers, "Content-Type": "application/json"}
+        try:
+            async with (
+                asyncio.timeout_at(until),
+                client.stream("POST", self.url + path, content=content, headers=headers) as response,
+            ):
+                if response.status_code != 200:
+                    raise self._refused(response.status_code, await _body(response))
+                async for line in response.aiter_lines():
+                    if line.strip():
+                        yield self._object(line.encode())
+                        begun = True
+        except CallError as error:
+            raise CallError(error.problem, error.message, error.hint, begun=begun) from None
+        except TimeoutError:
+            raise CallError("timeout", "no whole answer in time", begun=begun) from None
+        except (httpx.HTTPError, httpx.StreamError, OSError) as error:
+            raise CallError("refused", self._without_key(connection_text(error)), begun=begun) from None
 
     async def aclose(self) -> None:
         """Close the connections."""

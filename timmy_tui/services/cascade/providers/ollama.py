@@ -18,6 +18,9 @@ from timmy_tui.text import clean
 _NS_PER_MS = 1e6
 _PS_TIMEOUT_S = 3.0
 
+TAGS_KEPT_S = 5.0
+"""Many calls in a row look once at what is installed."""
+
 
 class OllamaProvider:
     """One Ollama server. Keeps its connections; :meth:`complete` may run several times at once."""
@@ -26,6 +29,7 @@ class OllamaProvider:
         self._caller = JsonCaller(target, config, _bearer(target))
         self._configured = config.default_model
         self._clock = clock
+        self._tags: tuple[float, tuple[InstalledModel, ...]] | None = None
 
     @property
     def name(self) -> str:
@@ -52,7 +56,7 @@ class OllamaProvider:
             payload["options"] = {"seed": request.seed}  # of the sampler, not of the loader
         started = time.perf_counter()
         try:
-            answer = await self._caller.post("/api/chat", payload, until)
+            answer = await self._answer(payload, request.on_text, until)
         except CallError as error:
             if error.problem == "not_found":
                 raise CallError("not_found", error.message, f"ollama pull {clean(model, limit=80)}") from None
@@ -63,6 +67,20 @@ class OllamaProvider:
         if request.local_only and (answer.get("remote_host") or answer.get("remote_model")):
             raise CallError("not_local", f"{clean(model)} was answered by a cloud model")
         return self._completion(model, answer, duration_ms, request.seed)
+
+    async def _answer(self, payload: Object, on_text: Callable[[str], None] | None, until: float) -> Object:
+        """The answer in one piece; given out piece by piece on its way where that is wanted."""
+        if on_text is None:
+            return await self._caller.post("/api/chat", payload, until)
+        said: list[str] = []
+        async for piece in self._caller.post_lines("/api/chat", payload | {"stream": True}, until):
+            text = text_of(object_of(piece, "message"), "content") or ""
+            if text:
+                said.append(text)
+                on_text(text)
+            if piece.get("done"):
+                return {**piece, "message": {**object_of(piece, "message"), "content": "".join(said)}}
+        raise CallError("server", "the answer broke off", begun=bool(said))
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -96,7 +114,7 @@ class OllamaProvider:
             return wanted
         if wanted is not None and is_cloud_name(wanted):
             raise _cloud(wanted)
-        installed = await self._installed(until)
+        installed = await self.installed(until)
         if wanted is not None:
             found = next((model for model in installed if _same_name(model.name, wanted)), None)
             if found is None:
@@ -105,20 +123,36 @@ class OllamaProvider:
                 raise _cloud(wanted)
             return wanted
         usable = [model for model in installed if _answers(model) and not (request.local_only and _leaves(model))]
-        loaded = (match_installed(model, usable) for model in await self._loaded(until))
+        loaded = (match_installed(model, usable) for model in await self.loaded(until))
         chosen = next((model for model in loaded if model is not None), None) or next(iter(usable), None)
         if chosen is None:
             raise CallError("not_configured", "no model that could answer is installed", "ollama pull qwen3:8b")
         return chosen.name
 
-    async def _installed(self, until: float) -> tuple[InstalledModel, ...]:
+    async def installed(self, until: float) -> tuple[InstalledModel, ...]:
+        """What is installed, as of at most :data:`TAGS_KEPT_S` ago; ``until`` is loop time. Raises ``CallError``."""
+        now = asyncio.get_running_loop().time()
+        if self._tags is not None and now - self._tags[0] < TAGS_KEPT_S:
+            return self._tags[1]
         body = await self._caller.fetch("/api/tags", until)
         try:
-            return installed_models(body)
+            models = installed_models(body)
         except DecodeError as error:
             raise CallError("server", f"answers /api/tags with {clean(str(error))}") from None
+        self._tags = now, models
+        return models
 
-    async def _loaded(self, until: float) -> tuple[LoadedModel, ...]:
+    async def context_limit(self, model: str, until: float) -> int | None:
+        """The longest context that a model takes, by ``/api/show``; None where the server does not tell."""
+        try:
+            shown = await self._caller.post("/api/show", {"model": model}, until)
+        except CallError:
+            return None
+        facts = object_of(shown, "model_info")
+        lengths = (whole_number(value) for key, value in facts.items() if key.endswith(".context_length"))
+        return next((length for length in lengths if length), None)
+
+    async def loaded(self, until: float) -> tuple[LoadedModel, ...]:
         """What is in memory; nothing where the server does not say soon: its locks can hold the list for long."""
         soon = min(until, asyncio.get_running_loop().time() + _PS_TIMEOUT_S)
         try:

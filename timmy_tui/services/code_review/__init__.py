@@ -1,0 +1,1 @@
+"""A diff of any size, reviewed by a local model piece by piece."""
