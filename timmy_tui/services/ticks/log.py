@@ -215,8 +215,7 @@ class HeartbeatStore:
             incomplete_line=latest.incomplete if latest else False,
             labels=self._label_counts(),
             unlabelled=sum(
-                head.by_model and head.label is None and not self._labels.answers(head.tick_id)
-                for head in self._recent
+                head.by_model and head.label is None and not self._labels.answers(head.tick_id) for head in self._recent
             ),
             every_s=self._every_s,
             note=latest.note if latest else None,
