@@ -12,10 +12,12 @@ call is a line of the usage log (``timmy-tui usage``). The plain functions run a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import queue
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from timmy_tui.config import ConfigError, Settings, load_settings
@@ -96,7 +98,7 @@ def delegate_with_retry(
     async def tries() -> LLMResponse:
         answer = await once()
         for number in range(retries):
-            if answer.success:
+            if answer.success or not answer.backend:  # who was not even asked will not be so in a moment
                 break
             await asyncio.sleep(delay_s * 2**number)
             answer = await once()
@@ -140,28 +142,42 @@ def stream(
     settings: Settings | None = None,
 ) -> Iterator[str | LLMResponse]:
     """The answer piece by piece as it is made; the last item is the whole :class:`LLMResponse`."""
-    pieces: queue.Queue[str | LLMResponse] = queue.Queue()
+    pieces: queue.Queue[str | LLMResponse | BaseException] = queue.Queue()
+    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[LLMResponse]]] = []
+    begun = threading.Event()
+
+    async def ask() -> LLMResponse:
+        task_now = asyncio.current_task()
+        assert task_now is not None
+        running.append((asyncio.get_running_loop(), task_now))
+        begun.set()
+        return await delegate_async(
+            prompt, task, model=model, timeout_s=timeout_s, caller=caller, on_text=pieces.put, settings=settings
+        )
 
     def work() -> None:
-        answer = _run(
-            delegate_async(
-                prompt,
-                task,
-                model=model,
-                timeout_s=timeout_s,
-                caller=caller,
-                on_text=pieces.put,
-                settings=settings,
-            )
-        )
-        pieces.put(answer)
+        try:
+            pieces.put(asyncio.run(ask()))
+        except BaseException as error:  # noqa: BLE001 -- told by whoever reads the pieces
+            begun.set()
+            pieces.put(error)
 
-    threading.Thread(target=work, name="stream", daemon=True).start()
-    while True:
-        piece = pieces.get()
-        yield piece
-        if isinstance(piece, LLMResponse):
-            return
+    thread = threading.Thread(target=work, name="stream", daemon=True)
+    thread.start()
+    try:
+        while True:
+            piece = pieces.get()
+            if isinstance(piece, BaseException):
+                raise piece
+            yield piece
+            if isinstance(piece, LLMResponse):
+                return
+    finally:  # who stops reading hangs up
+        begun.wait()
+        for loop, asked in running:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(asked.cancel)
+        thread.join()
 
 
 def quick_code(prompt: str) -> LLMResponse:
@@ -216,11 +232,8 @@ def _run(work: Coroutine[object, object, T]) -> T:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work)
-    found: list[T] = []
-    thread = threading.Thread(target=lambda: found.append(asyncio.run(work)))
-    thread.start()
-    thread.join()
-    return found[0]
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(asyncio.run, work).result()
 
 
 def _failed(error: str, task: str) -> LLMResponse:

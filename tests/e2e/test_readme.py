@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -86,3 +87,26 @@ def test_the_script_works(env: dict[str, str]) -> None:
     script.write_text(SNIPPET)
     done = run(env, f'"{sys.executable}" "{script}"')
     assert done.stdout == "llama3.2:3b says: Say in one line what a heartbeat is.\n"
+
+
+@pytest.mark.parametrize("how", [(), ("--stream",), ("--json",)], ids=["whole", "streamed", "json"])
+def test_what_a_model_says_is_nothing_but_text_on_a_terminal(env: dict[str, str], how: tuple[str, ...]) -> None:
+    attack = "\x1b]0;PWNED\x07\x9b2J\u202e \x1b[2J end"
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "timmy_tui", "delegate", *how, attack]
+    process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, cwd=ROOT)
+    os.close(theirs)
+    output = b""
+    while True:
+        try:
+            chunk = os.read(ours, 4096)
+        except OSError:
+            break
+        if not chunk:
+            break
+        output += chunk
+    os.close(ours)
+    assert process.wait(30) == 0
+    told = output.decode()
+    assert "PWNED" in told
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(told)

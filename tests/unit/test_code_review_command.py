@@ -207,7 +207,8 @@ def test_in_a_terminal_it_is_the_working_tree_and_tells_how_far_it_is(env: dict[
 def test_nothing_piped_in_is_the_working_tree(env: dict[str, str], repository: Path) -> None:
     (repository / "calm.py").write_text("one\nBUG error 2\nthree\n")
     assert run(env, repository).stdout.startswith("calm.py:2: error: 2\n")
-    assert run(env, repository, stdin=b"").stdout == "nothing to review\n"
+    assert run(env, repository, stdin=b"").stdout.startswith("calm.py:2: error: 2\n"), "an empty pipe, as under ssh"
+    assert run(env, repository, "-", stdin=b"").stdout == "nothing to review\n"
 
 
 def test_json_is_one_document(env: dict[str, str], repository: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import sqlite3
 import sys
 import threading
@@ -34,7 +35,11 @@ class FakeOllama(ThreadingHTTPServer):
         self.installed = list(installed)
         self.loaded: dict[str, int] = {}
         self.limit = 131_072
+        self.loads_with = 4096
         self.failing: set[str] = set()
+        self.remote: set[str] = set()
+        self.pause_s = 0.0
+        self.ending = threading.Event()
         self.breaks_after: int | None = None
         self.reason = "stop"
         self.asked: list[dict[str, object]] = []
@@ -76,6 +81,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         server = self.server
+        if self.path == "/api/generate":
+            server.loaded[body["model"]] = server.loads_with
+            self._answer({"done": True})
+            return
         if self.path == "/api/show":
             self._answer({"model_info": {"llama.context_length": server.limit}, "details": {}})
             return
@@ -86,6 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if server.company is not None:
                 server.company.wait(20)
+            server.ending.wait(server.pause_s)
             self._chat(body)
         finally:
             with server.lock:
@@ -110,6 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
             "eval_duration": 500_000_000,
             "load_duration": 3_000_000,
         }
+        if model in server.remote:
+            done["remote_host"] = "https://ollama.com"
         if not body.get("stream"):
             self._answer({**done, "message": {"role": "assistant", "content": text}})
             return
@@ -119,8 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
         for number, word in enumerate(text.split(" ")):
             if server.breaks_after == number:
                 return
-            piece = {"model": model, "message": {"content": word + " "}, "done": False}
-            self.wfile.write(json.dumps(piece).encode() + b"\n")
+            piece = {**done, "message": {"content": word + " "}, "done": False}
+            self.wfile.write(json.dumps(piece, ensure_ascii=False).encode() + b"\n")
         self.wfile.write(json.dumps({**done, "message": {"content": ""}}).encode() + b"\n")
 
     def _answer(self, tree: dict[str, object], status: int = 200) -> None:
@@ -235,13 +247,12 @@ async def test_no_server_is_a_response_and_not_an_exception(tmp_path: Path) -> N
 async def test_a_prompt_that_does_not_fit_is_told_with_the_numbers_before_the_call(
     home: Callable[..., Settings], ollama: FakeOllama
 ) -> None:
-    ollama.loaded = {SMALL: 4096}
     found = await ask(home(), "word " * 6_000)
     assert not found.success
     assert "about 8,572 tokens" in found.error
-    assert "context of 4,096" in found.error
+    assert "context of 4,096" in found.error, "what the server loads it with, not what the model could take"
     assert ollama.asked == []
-    ollama.loaded = {}
+    ollama.loaded = {SMALL: 16_384}
     assert (await ask(home(), "word " * 6_000)).success
 
 
@@ -262,6 +273,58 @@ async def test_an_answer_that_has_begun_and_broke_off_is_asked_of_nobody_else(
     assert not found.success
     assert len(pieces) == 2
     assert [body["model"] for body in ollama.asked] == [CODER]
+
+
+async def test_a_cloud_models_answer_is_refused_before_a_word_of_it_is_given_out(
+    home: Callable[..., Settings], ollama: FakeOllama
+) -> None:
+    ollama.remote = {CODER}
+    pieces: list[str] = []
+    settings = home()
+    found = await ask(settings, "Tell me.", task="coding", on_text=pieces.append)
+    assert (found.success, found.model) == (True, SMALL)
+    assert "".join(pieces) == found.text
+    assert [line["success"] for line in usage(settings)] == [False, True], "the prompt had left: that is told"
+
+
+async def test_signs_that_only_some_take_for_a_line_end_are_part_of_the_answer(
+    home: Callable[..., Settings], ollama: FakeOllama
+) -> None:
+    found = await ask(home(), "a\u0085b\u2028c", on_text=lambda text: None)
+    assert "a\u0085b\u2028c" in found.text
+
+
+async def test_a_call_that_is_given_up_is_a_line_too(home: Callable[..., Settings], ollama: FakeOllama) -> None:
+    settings = home()
+
+    def stop(_text: str) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        await ask(settings, "Tell me.", on_text=stop)
+    (line,) = usage(settings)
+    assert not line["success"]
+
+
+async def test_a_deadline_of_ones_own_is_kept_and_a_short_one_opens_no_circuit(
+    home: Callable[..., Settings], ollama: FakeOllama
+) -> None:
+    settings = home(timeout_s=0.2)
+    ollama.company = threading.Barrier(2)
+    for _ in range(6):
+        assert not (await ask(settings, "Hi", timeout_s=0.05)).success
+    state = MetricsStore(settings.database_path, CircuitConfig()).circuit_of("ollama")
+    assert state.circuit == "closed"
+    ollama.company.abort()
+    ollama.company = None
+    ollama.pause_s = 0.4
+    assert (await ask(settings, "Hi", timeout_s=10)).success
+
+
+async def test_a_server_far_away_is_not_even_asked_what_it_has(tmp_path: Path) -> None:
+    settings = load_settings({"HOME": str(tmp_path), "OLLAMA_HOST": "https://ollama.example.com"})
+    found = await ask(settings, "Hi")
+    assert "delegation stays local" in found.error
 
 
 async def test_an_answer_that_was_cut_says_so(home: Callable[..., Settings], ollama: FakeOllama) -> None:
@@ -335,6 +398,16 @@ def test_the_functions_for_scripts_need_no_loop(home: Callable[..., Settings], o
     assert asyncio.run(within_a_loop()).success
 
 
+def test_who_stops_reading_hangs_up(home: Callable[..., Settings]) -> None:
+    settings = home()
+    pieces = delegation.stream("Tell me.", "quick", settings=settings)
+    next(pieces)
+    pieces.close()  # type: ignore[attr-defined]
+    assert not any(thread.name == "stream" for thread in threading.enumerate())
+    with pytest.raises(AttributeError):
+        list(delegation.stream(None, "quick", settings=settings))  # type: ignore[arg-type]
+
+
 def test_a_failed_call_is_tried_again(home: Callable[..., Settings], ollama: FakeOllama) -> None:
     settings = home()
     ollama.failing = {SMALL}
@@ -342,11 +415,38 @@ def test_a_failed_call_is_tried_again(home: Callable[..., Settings], ollama: Fak
     assert len(ollama.asked) == 3
 
 
+SERVING = """#!{python}
+import http.server, os, pathlib
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *a): pass
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(b'{{"models": []}}')
+server = http.server.HTTPServer(("127.0.0.1", {port}), Handler)
+pathlib.Path("{alive}").write_text(str(os.getpid()))
+server.serve_forever()
+"""
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as placeholder:
+        placeholder.bind(("127.0.0.1", 0))
+        return int(placeholder.getsockname()[1])
+
+
 def test_ollama_is_started_when_it_can_be(tmp_path: Path, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     settings = load_settings({"HOME": str(tmp_path), "OLLAMA_HOST": "http://127.0.0.1:9"})
     assert delegation.start_ollama(settings) == (False, "there is no command ollama. See https://ollama.com/download.")
     script = tmp_path / "ollama"
+    alive = tmp_path / "alive"
+    port = _free_port()
+    serving = load_settings({"HOME": str(tmp_path), "OLLAMA_HOST": f"http://127.0.0.1:{port}"})
+    script.write_text(SERVING.format(python=sys.executable, port=port, alive=alive))
+    script.chmod(0o755)
+    assert delegation.start_ollama(serving) == (True, "")
+    pid = int(alive.read_text())
+    os.kill(pid, 0)  # it goes on when the loop that began it has ended
+    os.kill(pid, 9)
     script.write_text(f"#!{sys.executable}\nimport sys\nsys.exit(3)\n")
     script.chmod(0o755)
     started, why = delegation.start_ollama(settings)
@@ -358,8 +458,8 @@ def test_ollama_is_started_when_it_can_be(tmp_path: Path, ollama: FakeOllama, mo
 
 async def test_the_context_of_who_would_be_asked_is_told(home: Callable[..., Settings], ollama: FakeOllama) -> None:
     asked = Delegator(home(), {"PATH": os.defpath}, caller="test")
-    assert await asked.context_tokens("quick") == 131_072
-    ollama.loaded = {SMALL: 4096}
     assert await asked.context_tokens("quick") == 4096
+    ollama.loaded = {SMALL: 8192}
+    assert await asked.context_tokens("quick") == 8192
     assert await asked.context_tokens("translation") is None
     await asked.aclose()

@@ -162,8 +162,8 @@ def test_the_cascade_tells_which_providers_are_a_cloud(tmp_path: Path) -> None:
 - {name: ollama, type: ollama}
 """)
     settings = load_settings({"HOME": str(tmp_path), "TIMMY_HOME": str(tmp_path)})
-    assert cloud_providers(settings) == {"far", "claude"}
-    assert cloud_providers(load_settings({"HOME": str(tmp_path / "none")})) == frozenset()
+    assert cloud_providers(settings, {}) == {"far", "claude"}
+    assert cloud_providers(load_settings({"HOME": str(tmp_path / "none")}), {}) == frozenset()
 
 
 def test_power_makes_a_local_cost() -> None:

@@ -7,19 +7,18 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from timmy_tui.commands.output import say
+from timmy_tui.commands.output import say, show_progress
 from timmy_tui.config import Settings
 from timmy_tui.services.code_review.records import (
     SEVERITIES,
     CodeReviewError,
     Finding,
-    Progress,
     Review,
     Severity,
 )
@@ -60,7 +59,7 @@ def run_code_review(settings: Settings, env: Mapping[str, str], options: ReviewO
     try:
         review = asyncio.run(_reviewed(settings, env, diff, options))
     finally:
-        _clear()
+        show_progress("")
     failure = _failure(review)
     if options.as_json:
         say(json.dumps(review_document(review), indent=2))
@@ -85,7 +84,7 @@ async def _reviewed(settings: Settings, env: Mapping[str, str], diff: str, optio
             task=options.task,
             model=options.model,
             in_flight=options.in_flight,
-            on_progress=_teller(),
+            on_progress=lambda progress: show_progress(f"reviewed {progress.done} of {progress.total}"),
         )
     finally:
         await delegator.aclose()
@@ -96,8 +95,11 @@ def _diff(env: Mapping[str, str], options: ReviewOptions) -> str:
 
     if options.staged:
         return staged_diff(env)
-    if options.what == "-" or (options.what is None and _piped_in()):
+    if options.what == "-":
         return _from_stdin()
+    piped = _from_stdin() if options.what is None and _piped_in() else ""
+    if piped.strip():  # under ssh and in CI standard input is an empty pipe
+        return piped
     return working_tree_diff(env) if options.what is None else revision_diff(options.what, env)
 
 
@@ -198,21 +200,3 @@ def _of_severity(severity: Severity, count: int) -> str:
 
 def _counted(count: int, name: str) -> str:
     return f"{count:,} {name}{'' if count == 1 else 's'}"
-
-
-def _teller() -> Callable[[Progress], None] | None:
-    """Tells of progress on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
-        return None
-
-    def tell(progress: Progress) -> None:
-        sys.stderr.write(f"\rreviewed {progress.done} of {progress.total}\x1b[K")
-        sys.stderr.flush()
-
-    return tell
-
-
-def _clear() -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()

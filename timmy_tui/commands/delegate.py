@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import select
 import sys
 from collections.abc import Mapping
 
 import msgspec
 
 from timmy_tui.commands.errors import CommandError
+from timmy_tui.commands.output import say
 from timmy_tui.config import Settings
 from timmy_tui.services.delegation.records import LLMResponse
+from timmy_tui.text import clean
 
 FAILED = 1
+
+MOST_BYTES = 8_000_000
+TOLD_AFTER_S = 1.0
 
 
 def run_delegate(
@@ -37,7 +44,7 @@ def run_delegate(
 
     def show(text: str) -> None:
         shown.append(text)
-        sys.stdout.write(text)
+        sys.stdout.write(_printed(text))
         sys.stdout.flush()
 
     async def ask() -> LLMResponse:
@@ -48,9 +55,9 @@ def run_delegate(
     settled()
     answer = asyncio.run(ask())
     if as_json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode() + "\n")
+        say(json.dumps(msgspec.to_builtins(answer), indent=2))
     elif answer.success:
-        rest = answer.text if not shown else ""
+        rest = _printed(answer.text) if not shown else ""
         sys.stdout.write(rest if (rest or shown[-1]).endswith("\n") else f"{rest}\n")
     elif shown:
         sys.stdout.write("\n")
@@ -63,9 +70,19 @@ def run_delegate(
     return 0
 
 
+def _printed(text: str) -> str:
+    """What a model said: to the byte in a pipe, and as nothing but text on a terminal.
+
+    What the encoding of standard output lacks becomes ``?``.
+    """
+    encoding = sys.stdout.encoding or "utf-8"
+    text = text.encode(encoding, "replace").decode(encoding)
+    return clean(text, limit=len(text), multiline=True) if sys.stdout.isatty() else text
+
+
 def prompt_of(words: str) -> str:
     """The prompt: the words, with what is piped in as their context; ``-`` = the prompt itself is piped in."""
-    piped = "" if sys.stdin.isatty() else _piped()
+    piped = _piped(patient=words == "-")
     if words == "-":
         if not piped.strip():
             raise CommandError("no prompt on standard input; pipe one in, or name it")
@@ -73,9 +90,16 @@ def prompt_of(words: str) -> str:
     return f"{words}\n\n{piped}" if piped.strip() else words
 
 
-def _piped() -> str:
-    data = sys.stdin.buffer.read()
-    if b"\0" in data[:65_536]:
+def _piped(*, patient: bool) -> str:
+    """What standard input holds; empty for a terminal. An open pipe in which nothing comes is told of."""
+    if sys.stdin is None or sys.stdin.isatty():
+        return ""
+    if not patient and not select.select([sys.stdin], [], [], TOLD_AFTER_S)[0]:
+        sys.stderr.write("timmy-tui: reading the context from standard input… (</dev/null for none)\n")
+    data = sys.stdin.buffer.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise CommandError(f"standard input has more than {MOST_BYTES // 10**6} MB; no model takes that")
+    if b"\0" in data:
         raise CommandError("standard input is binary; a model takes text")
     try:
         return data.decode()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from timmy_tui.commands.output import say
+from timmy_tui.commands.output import say, show_progress
 from timmy_tui.config import Settings
 from timmy_tui.services.export.records import ExportOptions, ExportProgress, ExportReport
 from timmy_tui.services.reading import SourceError
@@ -33,13 +33,13 @@ def run_export(settings: Settings, target: Path, options: ExportOptions, *, as_j
         with _stoppable() as should_stop:
             report = export_datasets(settings, labels, target, options, on_progress=_teller(), should_stop=should_stop)
     except SourceError as error:
-        _clear()
+        show_progress("")
         told = f"{error.message}; {error.hint}" if error.hint else error.message
         sys.stderr.write(f"timmy-tui: {clean_error(told, limit=1_000)}\n")
         return 1
     finally:
         labels.close()
-    _clear()
+    show_progress("")
     say((target / MANIFEST_NAME).read_text().rstrip("\n") if as_json else report_text(report))
     return 0
 
@@ -76,25 +76,15 @@ def _stoppable() -> Iterator[Callable[[], bool]]:
 
 
 def _teller() -> Callable[[ExportProgress], None]:
-    """Tells of progress on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
-        return lambda progress: None
+    """Tells of progress a few times a second."""
     told_at = 0.0
 
     def tell(progress: ExportProgress) -> None:
         nonlocal told_at
         now = time.monotonic()
-        if now - told_at < TELL_EVERY_S:
-            return
-        told_at = now
-        share = 100 * progress.done // progress.total if progress.total else 100
-        sys.stderr.write(f"\r{progress.stage} {share} %\x1b[K")
-        sys.stderr.flush()
+        if now - told_at >= TELL_EVERY_S:
+            told_at = now
+            share = 100 * progress.done // progress.total if progress.total else 100
+            show_progress(f"{progress.stage} {share} %")
 
     return tell
-
-
-def _clear() -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()

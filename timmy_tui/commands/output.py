@@ -46,6 +46,13 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
+def show_progress(text: str) -> None:
+    """Put ``text`` in the place of the last progress, on standard error where that is a terminal."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{text}\x1b[K")
+        sys.stderr.flush()
+
+
 def silence_stdout() -> None:
     """Point standard output at nothing, so that the interpreter's last flush can't fail on a closed pipe."""
     nothing = os.open(os.devnull, os.O_WRONLY)

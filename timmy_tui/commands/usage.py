@@ -26,7 +26,7 @@ def run_usage(settings: Settings, env: Mapping[str, str], *, days: int, by: By, 
     from timmy_tui.services.usage.summary import cloud_providers, summary
 
     since = day_starts(today, days) if days else None
-    clouds = cloud_providers(settings)
+    clouds = cloud_providers(settings, env)
     try:
         sums = read_usage(settings.usage_path, since)
     except UsageError as error:

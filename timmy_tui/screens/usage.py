@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from msgspec import Struct
@@ -13,8 +14,9 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding
 
-from timmy_tui.config import ConfigError, Settings
+from timmy_tui.config import Settings
 from timmy_tui.screens.document import DocumentScreen
+from timmy_tui.services.providers.errors import ProvidersError
 from timmy_tui.services.usage.reading import day_starts, log_mark, read_usage
 from timmy_tui.services.usage.records import UsageError
 from timmy_tui.services.usage.summary import (
@@ -130,7 +132,9 @@ class UsageScreen(DocumentScreen):
         try:
             moment = local_moment(self.console.clock())
             today = date.min if moment is None else moment.date()
-            look = await asyncio.to_thread(_read_again, self.console.settings, self.days, today, self.look)
+            console = self.console
+            env = os.environ if console.env is None else console.env
+            look = await asyncio.to_thread(_read_again, console.settings, env, self.days, today, self.look)
         finally:
             self._reading = False
             self._next_at = self.console.clock() + LOOK_EVERY_S
@@ -250,7 +254,7 @@ def _seconds(seconds: float) -> str:
     return f"{seconds * 1000:g} ms" if seconds < 1 else f"{seconds:g} s"
 
 
-def _read_again(settings: Settings, days: int, today: date, before: Look | None) -> Look:
+def _read_again(settings: Settings, env: Mapping[str, str], days: int, today: date, before: Look | None) -> Look:
     """The log as it is now, in a thread; ``before`` itself when nothing has changed since."""
     mark = log_mark(settings.usage_path)
     if before is not None and (mark, days, today) == (before.mark, before.days, before.today):
@@ -258,8 +262,8 @@ def _read_again(settings: Settings, days: int, today: date, before: Look | None)
     since = day_starts(today, days) if days else None
     started = time.monotonic()
     try:
-        clouds = cloud_providers(settings)
-    except ConfigError:  # told where the cascade is
+        clouds = cloud_providers(settings, env)
+    except ProvidersError:  # told where the cascade is
         clouds = frozenset()
     try:
         found = overview(read_usage(settings.usage_path, since), settings.config.usage, clouds)

@@ -30,15 +30,14 @@ class AppendError(SourceError):
     """The line was not written; nothing of it is left in the file, but where a foreign writer stood behind it."""
 
 
-def append_line(path: Path, line: bytes, *, durable: bool = True) -> None:
+def append_line(path: Path, line: bytes) -> None:
     """Append ``line`` to the file at ``path``, which is made if need be; returns when it is on disk.
 
-    Not ``durable`` it returns when the system has the line: a crash of the machine may cost it, a kill does not.
     Writers exclude each other by a lock on ``PATH.lock``. May block: call it in a thread. Raises
     :class:`AppendError`, and ``ValueError`` for a line with a newline inside.
     """
     with write_lock(path.with_name(f"{path.name}.lock")):
-        append_locked(path, line, durable=durable)
+        append_locked(path, line)
 
 
 @contextmanager
@@ -60,7 +59,10 @@ def write_lock(path: Path, *, wait_s: float = LOCK_WAIT_S) -> Iterator[int]:
 
 
 def append_locked(path: Path, line: bytes, *, durable: bool = True) -> None:
-    """:func:`append_line` for a caller that holds the lock of ``path``."""
+    """:func:`append_line` for a caller that holds the lock of ``path``.
+
+    Not ``durable`` it returns when the system has the line: a crash of the machine may cost it, a kill does not.
+    """
     line = line.removesuffix(b"\n")
     if b"\n" in line:
         raise ValueError("a line of a log holds no newline")

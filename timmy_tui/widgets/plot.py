@@ -110,7 +110,7 @@ def area(
     for y in range(height - 1, -1, -1):
         cells = "".join(_part(value / top * height - y if top > 0 else 0.0, glyphs) for value in shown)
         rows.append(line((cells, "ok")))
-    below = line((first, "quiet"))
+    below = crop(line((first, "quiet")), room, glyphs.ellipsis)
     if len(first) + len(last) + 1 <= room:
         below = line((first + right(last, room - len(first)), "quiet"))
     return _framed(rows, below, top, width, glyphs, label)

@@ -6,6 +6,7 @@ together. A failure is written at once, and ends that trust.
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from msgspec import Struct
 from timmy_tui.services.cascade.circuit import CircuitState, Permit, Refusal
 from timmy_tui.services.cascade.metrics_store import LEASE_S, MetricsStore
 from timmy_tui.services.cascade.records import CallProblem
+from timmy_tui.services.database import DatabaseError
 
 TRUSTED_S = 0.5
 """How long a closed circuit is taken for closed without a look; a failed call elsewhere shows so much later."""
@@ -53,7 +55,7 @@ class BatchedMetrics:
 
     def acquire(self, provider: str, *, lease_s: float = LEASE_S) -> Permit | Refusal:
         """As :meth:`MetricsStore.acquire`; what was kept is counted before. Raises ``DatabaseError``."""
-        self._count(provider)
+        self._try_to_count(provider)
         answer = self._store.acquire(provider, lease_s=lease_s)
         known = self._providers.setdefault(provider, _Provider())
         closed = isinstance(answer, Permit) and not answer.trial
@@ -62,13 +64,13 @@ class BatchedMetrics:
 
     def succeeded(self, permit: Permit, latency_ms: float) -> CircuitState:
         """As :meth:`MetricsStore.succeeded`. Raises ``DatabaseError``."""
-        self._count(permit.provider)
+        self._try_to_count(permit.provider)
         return self._store.succeeded(permit, latency_ms)
 
     def failed(self, permit: Permit, problem: CallProblem, message: str) -> CircuitState:
         """As :meth:`MetricsStore.failed`; the next call looks at the circuit again. Raises ``DatabaseError``."""
         self._providers.setdefault(permit.provider, _Provider()).trusted_until = 0.0
-        self._count(permit.provider)
+        self._try_to_count(permit.provider)
         return self._store.failed(permit, problem, message)
 
     def released(self, permit: Permit) -> CircuitState:
@@ -80,8 +82,17 @@ class BatchedMetrics:
         for provider in tuple(self._providers):
             self._count(provider)
 
+    def _try_to_count(self, provider: str) -> None:
+        """What can't be counted now must not stop what is asked for now."""
+        with contextlib.suppress(DatabaseError):
+            self._count(provider)
+
     def _count(self, provider: str) -> None:
         known = self._providers.get(provider)
         if known is not None and known.latencies_ms:
             latencies_ms, known.latencies_ms = known.latencies_ms, []
-            self._store.succeeded_often(provider, latencies_ms)
+            try:
+                self._store.succeeded_often(provider, latencies_ms)
+            except DatabaseError:
+                known.latencies_ms[:0] = latencies_ms  # for the next time
+                raise

@@ -109,8 +109,13 @@ class Cascade:
 
     async def aclose(self) -> None:
         """Close every provider, and write what was kept of figures and usage."""
-        for provider in self.providers:
-            await provider.aclose()
+        try:
+            for provider in self.providers:
+                await provider.aclose()
+        finally:
+            await self._flush()
+
+    async def _flush(self) -> None:
         try:
             await asyncio.to_thread(self._metrics.flush)
         except DatabaseError as error:
@@ -156,6 +161,9 @@ class Cascade:
             await self._succeeded(permit, duration_ms)
             return _Tried(Attempt(provider.name, None, duration_ms), completion=completion, taken=taken)
         finally:
+            if not settled:
+                ended = CallError("refused", "given up before it was answered")
+                self._recorded(provider.name, request, completion, ended, (self._monotonic() - started) * 1000)
             if not settled:  # cancelled, or a mistake of our own: the trial's slot must not wait for its lease
                 await asyncio.shield(self._released(permit))
 
@@ -168,7 +176,7 @@ class Cascade:
         duration_ms: float,
     ) -> None:
         """Write the call into the usage log; what was never sent is no call."""
-        if self._usage is None or (error is not None and error.problem in NEVER_SENT):
+        if self._usage is None or (error is not None and error.problem in NEVER_SENT and not error.sent):
             return
         began_at = self._clock() - duration_ms / 1000
         self._usage.put(usage_call(provider, request, completion, error, began_at, duration_ms))
@@ -206,7 +214,8 @@ class Cascade:
         """
         if not permit.token:
             return False
-        if not request.counted or (request.model is not None and error.problem in OF_THE_MODEL):
+        of_the_model = request.model is not None and error.problem in OF_THE_MODEL
+        if not request.counted or of_the_model or (request.impatient and error.problem == "timeout"):
             await self._released(permit)
             return False
         try:

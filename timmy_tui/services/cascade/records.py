@@ -54,6 +54,8 @@ class CompletionRequest(Struct, frozen=True):
     """The kind of work, for the usage log; empty = the caller."""
     on_text: Callable[[str], None] | None = None
     """Gets the answer piece by piece where the provider can; an answer that has begun is not asked for again."""
+    impatient: bool = False
+    """The deadline is shorter than usual: that it was missed says nothing about the provider."""
     counted: bool = True
     """Failures count against the circuits. An operator's trial does not: the heartbeat must not suffer from it."""
 
@@ -79,10 +81,13 @@ class Completion(Struct, frozen=True):
 class CallError(Exception):
     """A provider gave no completion. ``message`` is one cleaned line; ``hint`` mends it."""
 
-    def __init__(self, problem: CallProblem, message: str, hint: str = "", *, begun: bool = False) -> None:
-        """``begun``: pieces of an answer were given out before it failed."""
+    def __init__(
+        self, problem: CallProblem, message: str, hint: str = "", *, begun: bool = False, sent: bool = False
+    ) -> None:
+        """``begun``: pieces of an answer were given out before; ``sent``: the prompt had left all the same."""
         super().__init__(message)
         self.begun = begun
+        self.sent = sent
         self.problem: CallProblem = problem
         self.message = message
         self.hint = hint

@@ -19,7 +19,9 @@ from timmy_tui.services.cascade.providers.ollama import OllamaProvider
 from timmy_tui.services.cascade.records import CallError, Completion, CompletionRequest, Provider
 from timmy_tui.services.delegation.chains import Choice, choose
 from timmy_tui.services.delegation.records import LLMResponse
-from timmy_tui.services.providers.found import Found, Target, find_providers, target_of
+from timmy_tui.services.locality import host_place
+from timmy_tui.services.providers.errors import ProvidersError
+from timmy_tui.services.providers.found import find_providers, target_of
 from timmy_tui.services.reading import SourceError
 from timmy_tui.text import Json, clean
 
@@ -31,6 +33,8 @@ CHARACTERS_PER_TOKEN = 3.5
 
 CHECKED_FROM_TOKENS = 1_500
 """A shorter prompt fits every model; a longer one is measured against the context before it is sent."""
+
+LONGEST_S = 86_400.0
 
 ANSWER_TOKENS = 256
 """Room that an answer needs in the context besides the prompt."""
@@ -57,7 +61,7 @@ class Delegator:
         self._clock = clock
         self._ollama: OllamaProvider | None = None
         self._cascades: dict[str, Cascade] = {}
-        self._heavy: Target | None = None
+        self._choices: tuple[object, dict[tuple[str, ...], Choice]] = (None, {})
 
     async def ask(
         self,
@@ -74,9 +78,11 @@ class Delegator:
         ``on_text`` gets the answer piece by piece; once a piece came, nobody else is asked.
         """
         began = time.perf_counter()
-        until = began + (timeout_s or self._config.timeout_s)
+        usual_s = self._config.timeout_s
+        until = began + (timeout_s or usual_s)
+        asked = backend = ""
 
-        def failed(error: str, hint: str = "", asked: str = "", backend: str = "") -> LLMResponse:
+        def failed(error: str, hint: str = "") -> LLMResponse:
             took_ms = (time.perf_counter() - began) * 1000
             return LLMResponse("", asked, backend, took_ms, 0, 0.0, success=False, error=error, hint=hint, task=task)
 
@@ -101,10 +107,10 @@ class Delegator:
                     model=name or None,
                     task=task,
                     on_text=on_text,
+                    impatient=timeout_s is not None and timeout_s < usual_s,
                 )
-                too_long = (
-                    await self._too_long(prompt, name, until) if cascade is self._cascades.get("ollama") else None
-                )
+                asked, backend = name, cascade.providers[0].name
+                too_long = await self._too_long(prompt, name, until) if cascade is self._cascades.get(OLLAMA) else None
                 if too_long is not None:
                     told.append(too_long)
                     continue
@@ -114,10 +120,8 @@ class Delegator:
                 told += [f"{name or attempt.provider}: {attempt.error}" for attempt in outcome.attempts]
                 if outcome.begun:
                     break
-        except CallError as error:
-            return failed(error.message, error.hint)
-        except SourceError as error:
-            return failed(error.message, error.hint)
+        except (CallError, SourceError) as error:
+            return failed("; ".join(dict.fromkeys([*told, error.message])), error.hint)
         return failed("; ".join(dict.fromkeys(told)) or "no model could be asked", "timmy-tui doctor")
 
     async def ask_many(
@@ -152,9 +156,12 @@ class Delegator:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        cascades, self._cascades, self._ollama = self._cascades, {}, None
+        cascades, self._cascades = self._cascades, {}
+        ollama, self._ollama = self._ollama, None
         for cascade in cascades.values():
             await cascade.aclose()
+        if ollama is not None:
+            await ollama.aclose()
 
     async def _candidates(
         self, task: str, chain: tuple[str, ...], model: str | None, told: list[str], until: float
@@ -163,8 +170,9 @@ class Delegator:
         if task == HEAVY and model is None and self._config.heavy.url:
             yield self._config.heavy.model, self._heavy_cascade()
         choice = await self._choice(chain, until)
-        told += [f"{clean(name)} is not installed" for name in choice.missing]
-        if not choice.models:
+        if choice.models:
+            told += [f"{clean(name)} is not installed" for name in choice.missing]
+        else:
             names = ", ".join(clean(name) for name in chain)
             raise CallError(
                 "not_found", f"no model of the chain is installed: {names}", f"ollama pull {clean(chain[0])}"
@@ -175,8 +183,11 @@ class Delegator:
     async def _choice(self, chain: tuple[str, ...], until: float) -> Choice:
         provider, by = self._provider(), _loop_time(until)
         installed = await provider.installed(by)
-        loaded = await provider.loaded(by) if self._config.prefer_loaded and len(chain) > 1 else ()
-        return choose(chain, installed, loaded)
+        if self._config.prefer_loaded and len(chain) > 1:
+            return choose(chain, installed, await provider.loaded(by))
+        if self._choices[0] is not installed:
+            self._choices = installed, {}
+        return self._choices[1].setdefault(chain, choose(chain, installed))
 
     async def _too_long(self, prompt: str, model: str, until: float) -> str | None:
         """Why a prompt does not fit, with the numbers; None when it does, or nobody knows."""
@@ -189,32 +200,41 @@ class Delegator:
         return f"the prompt has about {guess:,} tokens; {clean(model)} has a context of {context:,}"
 
     async def _context_of(self, model: str, until: float) -> int | None:
-        """What the model was loaded with, else the most that it takes: Ollama cuts what is longer without a word."""
-        provider = self._provider()
-        loaded = next((found for found in await provider.loaded(_loop_time(until)) if found.name == model), None)
-        if loaded is not None and loaded.context_length:
-            return loaded.context_length
-        return await provider.context_limit(model, _loop_time(until))
+        """What the model is loaded with, for Ollama cuts what is longer without a word.
+
+        How much that will be only the server knows, so a model that is not in memory is loaded first.
+        """
+        provider, by = self._provider(), _loop_time(until)
+        for load in (False, True):
+            if load:
+                await provider.load(model, by)
+            loaded = next((found for found in await provider.loaded(by) if found.name == model), None)
+            if loaded is not None and loaded.context_length:
+                return loaded.context_length
+        return await provider.context_limit(model, by)
 
     def _provider(self) -> OllamaProvider:
-        """The first Ollama server, as the heartbeat's cascade has it. Raises ``SourceError``."""
+        """The first Ollama server of the heartbeat's cascade, else of the configuration.
+
+        Raises ``SourceError``, and :class:`CallError` for one that is not near: nothing is dialled there.
+        """
         if self._ollama is None:
-            found, config = self._found()
-            target = next((target for target in found.targets if target.type == "ollama" and not target.off), None)
-            entry = config or ProviderConfig(name="ollama", type="ollama")
-            self._ollama = OllamaProvider(
-                target or target_of(entry, self._settings, self._env), entry, clock=self._clock
-            )
+            entry = self._entry()
+            target = target_of(entry, self._settings, self._env)
+            if host_place(target.url) == "cloud":
+                told = f"{target.shown} is not on this machine or network; delegation stays local"
+                raise CallError("not_local", told, "Look at OLLAMA_HOST")
+            self._ollama = OllamaProvider(target, entry, clock=self._clock)
         return self._ollama
 
-    def _found(self) -> tuple[Found, ProviderConfig | None]:
-        found = find_providers(self._settings, self._env)
+    def _entry(self) -> ProviderConfig:
         try:
             file = load_cascade(self._settings)
-        except ConfigError:
-            return found, None
-        configured = file.providers if file is not None else ()
-        return found, next((entry for entry in configured if entry.type == "ollama" and entry.enabled), None)
+        except ConfigError as error:
+            raise ProvidersError(clean(str(error)), "timmy-tui config show") from None
+        configured = [entry for entry in (file.providers if file is not None else ()) if entry.type == "ollama"]
+        usable = sorted((entry for entry in configured if entry.enabled), key=lambda entry: entry.priority)
+        return usable[0] if usable else ProviderConfig(name=OLLAMA, type="ollama")
 
     def _heavy_cascade(self) -> Cascade:
         from timmy_tui.services.cascade.providers.openai import OpenAIProvider
@@ -227,7 +247,7 @@ class Delegator:
         if name not in self._cascades:
             config = find_providers(self._settings, self._env).cascade
             once = CascadeConfig(
-                timeout_seconds=self._config.timeout_s,
+                timeout_seconds=LONGEST_S,  # the call's own deadline counts
                 max_retries_per_provider=0,
                 circuit_breaker=config.circuit_breaker,
             )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
 import time
-from asyncio.subprocess import DEVNULL
 from collections.abc import Awaitable, Callable, Mapping
 
 from timmy_tui.services.reading import SourceError
@@ -18,6 +18,24 @@ LOOK_S = 0.1
 
 class StartError(SourceError):
     """Ollama was not started, or does not answer."""
+
+
+_started: list[subprocess.Popen[bytes]] = []
+"""Kept: it goes on when this process ends, and a handle that is thrown away would be complained of."""
+
+
+def _spawn(binary: str, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """The server, detached. Not asyncio's: that kills its children with its loop."""
+    process = subprocess.Popen(
+        [binary, "serve"],
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    _started.append(process)
+    return process
 
 
 async def start_server(
@@ -34,17 +52,16 @@ async def start_server(
     if binary is None:
         raise StartError("there is no command ollama", "See https://ollama.com/download")
     try:
-        process = await asyncio.create_subprocess_exec(
-            binary, "serve", env=dict(env), stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
-        )
+        process = await asyncio.to_thread(_spawn, binary, env)
     except OSError as error:
         raise StartError(f"{clean(binary)} can't be started: {clean_error(error.strerror or error)}") from None
     until = monotonic() + wait_s
     while monotonic() < until:
         if await is_running():
             return
-        if process.returncode is not None:
-            told = f"ollama serve ended at once with code {process.returncode}"
+        code = process.poll()
+        if code is not None:
+            told = f"ollama serve ended at once with code {code}"
             raise StartError(told, "Run it by hand:  ollama serve")
         await asyncio.sleep(LOOK_S)
     raise StartError(f"ollama serve does not answer after {wait_s:g} s", "Look at its log, or at OLLAMA_HOST")

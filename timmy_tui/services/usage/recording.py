@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from timmy_tui.services.appending import AppendError, append_line
+from timmy_tui.services.appending import AppendError, append_locked, write_lock
 from timmy_tui.services.cascade.records import CallError, Completion, CompletionRequest
 from timmy_tui.services.usage.records import UsageCall
 from timmy_tui.text import clean_error
@@ -60,7 +61,16 @@ def usage_call(
 
 def record_call(path: Path, call: UsageCall) -> None:
     """Append ``call``. Blocks for a moment; a log that can't be written costs the line, and is told in our own log."""
+    record_calls(path, [call])
+
+
+def record_calls(path: Path, calls: Sequence[UsageCall]) -> None:
+    """:func:`record_call` for several: one lock for all, one write for each."""
+    if not calls:
+        return
     try:
-        append_line(path, usage_line(call), durable=False)
+        with write_lock(path.with_name(f"{path.name}.lock")):
+            for call in calls:
+                append_locked(path, usage_line(call), durable=False)
     except AppendError as error:
         _log.warning("a call is missing in the usage log: %s", error.message)

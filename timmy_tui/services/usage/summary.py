@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Literal
 
 from msgspec import Struct
 
-from timmy_tui.config import Settings, UsageConfig, load_cascade
+from timmy_tui.config import Settings, UsageConfig
 from timmy_tui.services.locality import host_place
+from timmy_tui.services.providers.found import find_providers
 from timmy_tui.services.usage.reading import NAME_LIMIT, UNKNOWN, UsageGroup, UsageSums
 from timmy_tui.text import clean
 
@@ -154,13 +155,12 @@ def overview(sums: UsageSums, usage: UsageConfig, clouds: Collection[str] = ()) 
     )
 
 
-def cloud_providers(settings: Settings) -> frozenset[str]:
-    """The providers of the cascade that are a cloud. Raises :class:`~timmy_tui.config.ConfigError`."""
-    cascade = load_cascade(settings)
+def cloud_providers(settings: Settings, env: Mapping[str, str]) -> frozenset[str]:
+    """The providers of the cascade that are a cloud. Raises ``ProvidersError``."""
     return frozenset(
-        clean(provider.name, limit=NAME_LIMIT)
-        for provider in (cascade.providers if cascade else ())
-        if host_place(provider.address) == "cloud" or (provider.type == "anthropic" and not provider.address)
+        clean(target.name, limit=NAME_LIMIT)
+        for target in find_providers(settings, env).targets
+        if host_place(target.url) == "cloud"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -12,12 +13,17 @@ from msgspec import Struct
 
 from timmy_tui.services.ticks.backwards import end_of_lines, lines_backwards
 from timmy_tui.services.ticks.cursor import Cursor
+from timmy_tui.services.usage.reading import MOST_SECONDS, MOST_TOKENS
 from timmy_tui.services.usage.recording import usage_moment
 from timmy_tui.services.usage.records import UsageError
 from timmy_tui.text import clean, clean_error, local_moment
 
 NAMES_LIMIT = 500
 """Models or providers told apart; a log with more is no log of this machine's."""
+
+
+LEAST_SECONDS = 1e-6
+"""A shorter generation is no measurement."""
 
 
 class Use(Struct, frozen=True):
@@ -68,7 +74,7 @@ class UsageFollower:
         self._path = path
         self._clock = clock
         self._one_at_a_time = threading.Lock()
-        self._midnight = ""
+        self._midnight = self._day_before = ""
         self._cursor = Cursor()
         self._identity: tuple[int, int] | None = None
         self._models: dict[str, _Sum] = {}
@@ -118,6 +124,7 @@ class UsageFollower:
 
     def _forget(self, midnight: str) -> None:
         self._midnight, self._identity, self._cursor = midnight, None, Cursor()
+        self._day_before = _day_before(midnight)
         self._models, self._providers = {}, {}
         if self._shown != UsageToday():
             self._shown = UsageToday()
@@ -131,7 +138,10 @@ class UsageFollower:
         if not isinstance(line.timestamp, str):
             return True
         if line.timestamp < self._midnight:
-            return False
+            # Lines are written when a call ends, and somebody else's clock may be off: a day of tolerance.
+            return line.timestamp >= self._day_before
+        if not line.timestamp[:4].isdigit():
+            return True
         for sums, name in ((self._models, line.model), (self._providers, line.provider)):
             if isinstance(name, str) and name and (name in sums or len(sums) < NAMES_LIMIT):
                 _count(sums.setdefault(name, _Sum()), line)
@@ -141,9 +151,19 @@ class UsageFollower:
 def _count(into: _Sum, line: _Line) -> None:
     into.calls += 1
     tokens, seconds = line.tokens_out, line.eval_sec
-    if isinstance(tokens, int) and isinstance(seconds, int | float) and tokens >= 0 and seconds > 0:
+    if not isinstance(tokens, int) or not isinstance(seconds, int | float):
+        return
+    if 0 <= tokens <= MOST_TOKENS and LEAST_SECONDS <= seconds <= MOST_SECONDS:
         into.tokens += tokens
         into.seconds += seconds
+
+
+def _day_before(midnight: str) -> str:
+    """A day earlier, as the log spells it; the same for what is no moment."""
+    try:
+        return usage_moment(datetime.fromisoformat(midnight).timestamp() - 86_400)
+    except ValueError:
+        return midnight
 
 
 def _uses(sums: dict[str, _Sum]) -> tuple[Use, ...]:

@@ -2,36 +2,56 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from pathlib import Path
 
-from timmy_tui.services.usage.recording import record_call
+from timmy_tui.services.usage.recording import record_calls
 from timmy_tui.services.usage.records import UsageCall
+
+CLOSE_S = 5.0
+"""How long the end waits for the last lines: another process may hold the log's lock and be stopped."""
+
+MOST_AT_ONCE = 100
+
+_log = logging.getLogger(__name__)
+
+_Calls = queue.SimpleQueue[UsageCall | None]
 
 
 class UsageWriter:
-    """A thread that appends each call by itself, begun by the first. :meth:`close` waits for the last line."""
+    """A thread that appends the calls, begun by the first. :meth:`close` waits for the last line, but not for ever."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._calls: queue.SimpleQueue[UsageCall | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._begun: tuple[_Calls, threading.Thread] | None = None
 
     def put(self, call: UsageCall) -> None:
         """Have a call written soon."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._write, name="usage", daemon=True)
-            self._thread.start()
-        self._calls.put(call)
+        if self._begun is None:
+            calls: _Calls = queue.SimpleQueue()  # each thread its own: none takes what is meant for another
+            thread = threading.Thread(target=_write, args=(self._path, calls), name="usage", daemon=True)
+            thread.start()
+            self._begun = calls, thread
+        self._begun[0].put(call)
 
     def close(self) -> None:
-        """Wait until every line is written. Blocks for a moment."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            self._calls.put(None)
-            thread.join()
+        """Wait until every line is written, at most :data:`CLOSE_S`. Blocks."""
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            calls, thread = begun
+            calls.put(None)
+            thread.join(CLOSE_S)
+            if thread.is_alive():
+                _log.warning("the usage log is locked; some calls may be missing in it")
 
-    def _write(self) -> None:
-        while (call := self._calls.get()) is not None:
-            record_call(self._path, call)
+
+def _write(path: Path, calls: _Calls) -> None:
+    ended = False
+    while not ended:
+        taken = [calls.get()]
+        while len(taken) < MOST_AT_ONCE and not calls.empty():
+            taken.append(calls.get())
+        ended = None in taken
+        record_calls(path, [call for call in taken if call is not None])

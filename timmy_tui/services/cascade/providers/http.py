@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -86,13 +86,13 @@ class JsonCaller:
         """The JSON object that answers ``payload``, by ``until`` (loop time). Raises :class:`CallError`."""
         return self._object(await self._ask("POST", path, json.dumps(payload).encode(), until))
 
-    async def post_lines(self, path: str, payload: Mapping[str, object], until: float) -> AsyncIterator[Object]:
+    async def post_lines(self, path: str, payload: Mapping[str, object], until: float) -> AsyncGenerator[Object, None]:
         """The JSON objects that answer ``payload``, a line each, as they come. Raises :class:`CallError`."""
         import httpx
 
-        content, begun = json.dumps(payload).encode(), False
         client = await self._open()
         headers = {**self._headers, "Content-Type": "application/json"}
+        content = json.dumps(payload).encode()
         try:
             async with (
                 asyncio.timeout_at(until),
@@ -100,16 +100,12 @@ class JsonCaller:
             ):
                 if response.status_code != 200:
                     raise self._refused(response.status_code, await _body(response))
-                async for line in response.aiter_lines():
-                    if line.strip():
-                        yield self._object(line.encode())
-                        begun = True
-        except CallError as error:
-            raise CallError(error.problem, error.message, error.hint, begun=begun) from None
+                async for line in _lines(response):
+                    yield self._object(line)
         except TimeoutError:
-            raise CallError("timeout", "no whole answer in time", begun=begun) from None
-        except (httpx.HTTPError, httpx.StreamError, OSError) as error:
-            raise CallError("refused", self._without_key(connection_text(error)), begun=begun) from None
+            raise CallError("timeout", "no whole answer in time") from None
+        except (httpx.InvalidURL, httpx.HTTPError, httpx.StreamError, OSError, UnicodeError) as error:
+            raise CallError("refused", self._without_key(connection_text(error))) from None
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -230,6 +226,23 @@ def _new_client(local: bool, secure: bool) -> httpx.AsyncClient:
 
     verify = httpx.create_ssl_context() if secure or not local else False
     return httpx.AsyncClient(verify=verify, trust_env=not local, follow_redirects=False, timeout=None)
+
+
+async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The body's lines, cut at newlines alone and bounded as a whole: the bytes, whatever charset is claimed."""
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise CallError("server", "answers in an encoding that was not asked for")
+    rest, taken = b"", 0
+    async for chunk in response.aiter_raw():
+        taken += len(chunk)
+        if taken > BODY_MAX_BYTES:
+            raise CallError("server", f"answers with more than {BODY_MAX_BYTES // 10**6} MB")
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield line
+    if rest.strip():
+        yield rest
 
 
 async def _body(response: httpx.Response) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 
 from timmy_tui.config import ProviderConfig
 from timmy_tui.services.cascade.providers.http import JsonCaller, Object, name_of, object_of, text_of
@@ -55,32 +56,44 @@ class OllamaProvider:
         if request.seed is not None:
             payload["options"] = {"seed": request.seed}  # of the sampler, not of the loader
         started = time.perf_counter()
-        try:
-            answer = await self._answer(payload, request.on_text, until)
-        except CallError as error:
-            if error.problem == "not_found":
-                raise CallError("not_found", error.message, f"ollama pull {clean(model, limit=80)}") from None
-            if "does not support chat" in error.message:
-                raise CallError("not_configured", error.message, "Name a model that answers in text") from None
-            raise
-        duration_ms = (time.perf_counter() - started) * 1000
-        if request.local_only and (answer.get("remote_host") or answer.get("remote_model")):
-            raise CallError("not_local", f"{clean(model)} was answered by a cloud model")
-        return self._completion(model, answer, duration_ms, request.seed)
-
-    async def _answer(self, payload: Object, on_text: Callable[[str], None] | None, until: float) -> Object:
-        """The answer in one piece; given out piece by piece on its way where that is wanted."""
-        if on_text is None:
-            return await self._caller.post("/api/chat", payload, until)
         said: list[str] = []
-        async for piece in self._caller.post_lines("/api/chat", payload | {"stream": True}, until):
-            text = text_of(object_of(piece, "message"), "content") or ""
-            if text:
-                said.append(text)
-                on_text(text)
-            if piece.get("done"):
-                return {**piece, "message": {**object_of(piece, "message"), "content": "".join(said)}}
-        raise CallError("server", "the answer broke off", begun=bool(said))
+        try:
+            answer = await self._answer(payload, request, said, until)
+            return self._completion(model, answer, (time.perf_counter() - started) * 1000, request.seed)
+        except CallError as error:
+            begun, hint, problem = bool(said), error.hint, error.problem
+            if problem == "not_found":
+                hint = f"ollama pull {clean(model, limit=80)}"
+            elif "does not support chat" in error.message:
+                problem, hint = "not_configured", "Name a model that answers in text"
+            raise CallError(problem, error.message, hint, begun=begun, sent=True) from None
+
+    async def _answer(self, payload: Object, request: CompletionRequest, said: list[str], until: float) -> Object:
+        """The answer in one piece; given out piece by piece on its way where that is wanted, then ``said`` has them."""
+        on_text = request.on_text
+        if on_text is None:
+            answer = await self._caller.post("/api/chat", payload, until)
+            _check_local(answer, request)
+            return answer
+        done: Object | None = None
+        async with aclosing(self._caller.post_lines("/api/chat", payload | {"stream": True}, until)) as pieces:
+            async for piece in pieces:
+                _check_local(piece, request)
+                text = text_of(object_of(piece, "message"), "content") or ""
+                if text:
+                    said.append(text)
+                    on_text(text)
+                done = piece if piece.get("done") else None
+        if done is None:
+            raise CallError("server", "the answer broke off")
+        return {**done, "message": {**object_of(done, "message"), "content": "".join(said)}}
+
+    async def load(self, model: str, until: float) -> None:
+        """Have a model in memory as the server likes it: only then does it say how long its context is."""
+        try:
+            await self._caller.post("/api/generate", {"model": model, "stream": False}, until)
+        except CallError:
+            return  # the call itself will tell what is wrong
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -159,6 +172,12 @@ class OllamaProvider:
             return loaded_models(await self._caller.fetch("/api/ps", soon), self._clock())
         except (CallError, DecodeError):
             return ()
+
+
+def _check_local(answer: Object, request: CompletionRequest) -> None:
+    """Raise ``CallError`` for a cloud model's answer to a call that is local-only."""
+    if request.local_only and (answer.get("remote_host") or answer.get("remote_model")):
+        raise CallError("not_local", "answered by a cloud model, and the call is local-only")
 
 
 def _bearer(target: Target) -> dict[str, str]:
