@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import aclosing, asynccontextmanager
 
 from timmy_tui.config import CascadeConfig, ConfigError, ProviderConfig, Settings, load_cascade
 from timmy_tui.services.cascade.batched_metrics import BatchedMetrics
@@ -94,32 +94,36 @@ class Delegator:
             return failed("the prompt is empty", "Say what is to be done")
         told: list[str] = []
         try:
-            async for name, cascade in self._candidates(task, chain, model, told, until):
-                left_s = until - time.perf_counter()
-                if left_s <= 0:
-                    told.append("no time left")
-                    break
-                request = CompletionRequest(
-                    prompt=prompt,
-                    caller=self._caller,
-                    timeout_s=left_s,
-                    schema=schema,
-                    model=name or None,
-                    task=task,
-                    on_text=on_text,
-                    impatient=timeout_s is not None and timeout_s < usual_s,
-                )
-                asked, backend = name, cascade.providers[0].name
-                too_long = await self._too_long(prompt, name, until) if cascade is self._cascades.get(OLLAMA) else None
-                if too_long is not None:
-                    told.append(too_long)
-                    continue
-                outcome = await cascade.run(request, _said)
-                if outcome.completion is not None:
-                    return _response(outcome.completion, (time.perf_counter() - began) * 1000, task)
-                told += [f"{name or attempt.provider}: {attempt.error}" for attempt in outcome.attempts]
-                if outcome.begun:
-                    break
+            # Closed here: a loop that has to finalize a thousand of them is slower than their calls.
+            async with aclosing(self._candidates(task, chain, model, told, until)) as candidates:
+                async for name, cascade in candidates:
+                    left_s = until - time.perf_counter()
+                    if left_s <= 0:
+                        told.append("no time left")
+                        break
+                    request = CompletionRequest(
+                        prompt=prompt,
+                        caller=self._caller,
+                        timeout_s=left_s,
+                        schema=schema,
+                        model=name or None,
+                        task=task,
+                        on_text=on_text,
+                        impatient=timeout_s is not None and timeout_s < usual_s,
+                    )
+                    asked, backend = name, cascade.providers[0].name
+                    too_long = (
+                        await self._too_long(prompt, name, until) if cascade is self._cascades.get(OLLAMA) else None
+                    )
+                    if too_long is not None:
+                        told.append(too_long)
+                        continue
+                    outcome = await cascade.run(request, _said)
+                    if outcome.completion is not None:
+                        return _response(outcome.completion, (time.perf_counter() - began) * 1000, task)
+                    told += [f"{name or attempt.provider}: {attempt.error}" for attempt in outcome.attempts]
+                    if outcome.begun:
+                        break
         except (CallError, SourceError) as error:
             return failed("; ".join(dict.fromkeys([*told, error.message])), error.hint)
         return failed("; ".join(dict.fromkeys(told)) or "no model could be asked", "timmy-tui doctor")
@@ -165,7 +169,7 @@ class Delegator:
 
     async def _candidates(
         self, task: str, chain: tuple[str, ...], model: str | None, told: list[str], until: float
-    ) -> AsyncIterator[tuple[str, Cascade]]:
+    ) -> AsyncGenerator[tuple[str, Cascade], None]:
         """Who can be asked, in order; why somebody can't goes into ``told``. Raises ``CallError``, ``SourceError``."""
         if task == HEAVY and model is None and self._config.heavy.url:
             yield self._config.heavy.model, self._heavy_cascade()
