@@ -242,6 +242,7 @@ async def test_no_server_is_a_response_and_not_an_exception(tmp_path: Path) -> N
     found = await ask(settings, "Hi")
     assert not found.success
     assert "refused" in found.error
+    assert "http://127.0.0.1:9" in found.error
 
 
 async def test_a_prompt_that_does_not_fit_is_told_with_the_numbers_before_the_call(

@@ -186,7 +186,11 @@ class Delegator:
 
     async def _choice(self, chain: tuple[str, ...], until: float) -> Choice:
         provider, by = self._provider(), _loop_time(until)
-        installed = await provider.installed(by)
+        try:
+            installed = await provider.installed(by)
+        except CallError as error:
+            told = f"Ollama at {provider.address}: {error.message}"
+            raise CallError(error.problem, told, error.hint or "timmy-tui doctor") from None
         if self._config.prefer_loaded and len(chain) > 1:
             return choose(chain, installed, await provider.loaded(by))
         if self._choices[0] is not installed:

@@ -29,6 +29,8 @@ class OllamaProvider:
     def __init__(self, target: Target, config: ProviderConfig, *, clock: Callable[[], float] = time.time) -> None:
         self._caller = JsonCaller(target, config, _bearer(target))
         self._configured = config.default_model
+        self.address = target.shown or target.name
+        """Where it is, for people."""
         self._clock = clock
         self._tags: tuple[float, tuple[InstalledModel, ...]] | None = None
 
