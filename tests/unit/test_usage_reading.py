@@ -345,12 +345,12 @@ def test_the_order_of_the_lines_says_nothing(tmp_path_factory: pytest.TempPathFa
 _APPENDER = """
 import sys
 from pathlib import Path
-from timmy_tui.services.usage.recording import record_call
+from timmy_tui.services.usage.recording import record_calls
 from timmy_tui.services.usage.records import UsageCall
 sys.stdin.readline()
 for number in range(200):
     call = UsageCall("2026-01-30T16:12:32.132Z", caller=sys.argv[2], model="m" * 300, success=True)
-    record_call(Path(sys.argv[1]), call)
+    record_calls(Path(sys.argv[1]), [call])
 """
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from timmy_tui.services.usage.recording import record_call, usage_moment
+from timmy_tui.services.usage.recording import record_calls, usage_moment
 from timmy_tui.services.usage.records import UsageCall
 from timmy_tui.services.usage.today import UsageFollower, UsageToday, Use
 
@@ -30,17 +30,15 @@ class Log:
         self.follower = UsageFollower(path, lambda: self.now)
 
     def call(self, hours_ago: float, model: str, tokens: int | None = 40, seconds: float | None = 0.5) -> None:
-        record_call(
-            self.path,
-            UsageCall(
-                timestamp=usage_moment(NOON - hours_ago * 3600),
-                model=model,
-                provider="ollama",
-                tokens_out=tokens,
-                eval_sec=seconds,
-                success=True,
-            ),
+        call = UsageCall(
+            timestamp=usage_moment(NOON - hours_ago * 3600),
+            model=model,
+            provider="ollama",
+            tokens_out=tokens,
+            eval_sec=seconds,
+            success=True,
         )
+        record_calls(self.path, [call])
 
 
 @pytest.fixture

@@ -161,10 +161,9 @@ class Cascade:
             await self._succeeded(permit, duration_ms)
             return _Tried(Attempt(provider.name, None, duration_ms), completion=completion, taken=taken)
         finally:
-            if not settled:
+            if not settled:  # cancelled, or a mistake of our own: the trial's slot must not wait for its lease
                 ended = CallError("refused", "given up before it was answered")
                 self._recorded(provider.name, request, completion, ended, (self._monotonic() - started) * 1000)
-            if not settled:  # cancelled, or a mistake of our own: the trial's slot must not wait for its lease
                 await asyncio.shield(self._released(permit))
 
     def _recorded(

@@ -1,4 +1,4 @@
-"""Writing the usage log: one locked append for each call, and never the reason that a call fails."""
+"""Writing the usage log: one append for each call under its lock, and never the reason that a call fails."""
 
 from __future__ import annotations
 
@@ -59,13 +59,11 @@ def usage_call(
     )
 
 
-def record_call(path: Path, call: UsageCall) -> None:
-    """Append ``call``. Blocks for a moment; a log that can't be written costs the line, and is told in our own log."""
-    record_calls(path, [call])
-
-
 def record_calls(path: Path, calls: Sequence[UsageCall]) -> None:
-    """:func:`record_call` for several: one lock for all, one write for each."""
+    """Append ``calls``: one lock for all, one write for each. May block.
+
+    A log that can't be written costs the lines, and is told in our own log.
+    """
     if not calls:
         return
     try:
