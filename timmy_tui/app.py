@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding
-from textual.events import AppBlur, AppFocus, Key
+from textual.driver import Driver
+from textual.events import AppBlur, AppFocus, Event, Key, MouseDown, Paste
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
@@ -24,6 +25,8 @@ from textual.worker import Worker
 from timmy_tui import themes
 from timmy_tui.config import Settings
 from timmy_tui.glyphs import ASCII, UNICODE
+from timmy_tui.input_wall import crowded, pasted
+from timmy_tui.screens.base import Typed
 from timmy_tui.screens.dashboard import DashboardScreen
 from timmy_tui.screens.model_work import ModelWork
 from timmy_tui.screens.tick_work import TickWork
@@ -40,7 +43,6 @@ from timmy_tui.terminal import (
     end_on_signals,
     leave_at_once,
     terminal_is_gone,
-    tolerate_invalid_input,
 )
 from timmy_tui.text import clean, clean_error
 from timmy_tui.widgets.pane import View
@@ -54,6 +56,12 @@ _log = logging.getLogger(__name__)
 ACTIVITY_KEPT = 500
 TIDY_S = 4.0
 """When nobody waits for the start any more."""
+
+OPENS_A_LINE = ("/", ":")
+"""What begins a filter, or the palette: what comes behind it is typed there, however much at once."""
+
+PASTE_TOLD_S = 10.0
+"""How often it is told that a paste did nothing."""
 
 QUIT_LOOK_S = 1.0
 """How long quitting may look for what it would have to wait for."""
@@ -98,7 +106,6 @@ class TimmyApp(App[None]):
     ) -> None:
         """``live=False`` neither polls nor ticks: a test or a picture publishes snapshots itself."""
         super().__init__()
-        tolerate_invalid_input()
         self.settings = settings
         self.clock = clock
         self.live = live
@@ -118,6 +125,11 @@ class TimmyApp(App[None]):
         self.watchdog = Watchdog()
         self._worker_start = asyncio.Lock()
         self._asks_to_quit = False
+        self.last_input = ""
+        """The key that came last; "" when it was a click or a paste."""
+        self._paste_told_at = float("-inf")
+        self._types_far_ahead = False
+        """Many keys came at once, and one of them opened a line that the others are for."""
         self.snapshot_signal: Signal[Snapshot] = Signal(self, "snapshot")
         self.clock_signal: Signal[float] = Signal(self, "clock")
         for theme in themes.OWN:
@@ -141,6 +153,15 @@ class TimmyApp(App[None]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our own variables, for themes that do not know them."""
         return themes.missing_variables(self.current_theme)
+
+    def get_driver_class(self) -> type[Driver]:
+        """The driver with the input wall, wherever Textual would take the one it extends."""
+        wanted = super().get_driver_class()
+        if wanted.__name__ != "LinuxDriver":
+            return wanted
+        from timmy_tui.driver import ConsoleDriver
+
+        return ConsoleDriver
 
     def get_line_filters(self) -> list[LineFilter]:
         """Textual's filters and the last wall behind them."""
@@ -217,11 +238,19 @@ class TimmyApp(App[None]):
         A private method of Textual's, for want of a public one: its own prints the values of every frame's variables,
         and any of them may be a key.
         """
-        error = sys.exc_info()[1]
+        self._note_crash(sys.exc_info()[1])
+        self.panic()
+
+    def _note_crash(self, error: BaseException | None) -> None:
         _log.critical("the console crashed", exc_info=error)
         if self.crash is None:
             self.crash = clean_error(f"{type(error).__name__}: {error}")
-        self.panic()
+
+    def crashed(self, error: BaseException) -> None:
+        """A thread of the console's own died of a defect: end as at any crash. Called from any thread."""
+        self._note_crash(error)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.exit, None, 1)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Work of the console itself ended, perhaps by a defect."""
@@ -264,6 +293,50 @@ class TimmyApp(App[None]):
     def _check_terminal(self) -> None:
         if terminal_is_gone():
             leave_at_once()
+
+    async def on_event(self, event: Event) -> None:
+        """Every event of the terminal comes here first: what no person meant as a key ends here."""
+        if isinstance(event, (Key, Paste, MouseDown)) and not event.is_forwarded:
+            if isinstance(event, (Key, Paste)) and self._kept_back(event):
+                return
+            self.last_input = event.key if isinstance(event, Key) else ""
+        await super().on_event(event)
+
+    def _kept_back(self, event: Key | Paste) -> bool:
+        screen = self.screen
+        if not isinstance(screen, Typed):
+            return False
+        if isinstance(event, Key) and crowded(event) and self._decides(screen, event):
+            return True
+        if screen.hold_back(event):
+            self.app_focus = (
+                True  # who types looks, whatever the terminal last said; without it nothing takes the focus
+            )
+            if self.focused is None and (lines := screen.query(Input)):
+                screen.set_focus(lines.first())
+            return True
+        if not isinstance(event, Key) or not pasted(event):
+            self._types_far_ahead = False
+            return False
+        if event.character in OPENS_A_LINE and event.key in screen.active_bindings:
+            self._types_far_ahead = True
+        focused = self.focused
+        if self._types_far_ahead or (focused is not None and focused.check_consume_key("a", "a")):
+            return False
+        if self.clock() - self._paste_told_at > PASTE_TOLD_S:
+            self._paste_told_at = self.clock()
+            self.notify("Pasted text is no keys: nothing was done with it.", timeout=4, markup=False)
+        return True
+
+    def _decides(self, screen: Typed, event: Key) -> bool:
+        active = self.screen.active_bindings.get(event.key) if screen.DECISIONS else None
+        return active is not None and active.binding.action.startswith(screen.DECISIONS)
+
+    def on_paste(self, event: Paste) -> None:
+        """A paste that was sent to what had the focus before a line to type in took it."""
+        if isinstance(self.focused, Input) and event.text:
+            self.focused.insert_text_at_cursor(event.text.splitlines()[0])
+            event.stop()
 
     def on_key(self, event: Key) -> None:
         """A key typed ahead: sent to what had the focus before a line to type in took it.

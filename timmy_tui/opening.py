@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+import threading
 from collections.abc import Mapping
 
 from msgspec.structs import replace
@@ -33,16 +34,18 @@ def run_console(settings: Settings, env: Mapping[str, str] | None = None) -> int
         near = difflib.get_close_matches(settings.config.theme, app.available_themes, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(themes.CYCLE)}"
         raise ConfigError(f"theme: {clean(settings.config.theme)!r} is not known; {hint}")
+    threading.excepthook = lambda died: app.crashed(died.exc_value or died.exc_type())
     try:
         run_apart(app.run_async(mouse=settings.config.mouse))
     finally:
+        threading.excepthook = threading.__excepthook__
         app.watchdog.disarm()
         if app.own_worker is not None:
             wait_s = settings.config.worker.stop_timeout_s + STOP_GRACE_S
             app.own_worker.stop(wait_s, lambda: _tell_wait(wait_s))
     if app.crash is not None:
         sys.stderr.write(f"timmy-tui crashed: {app.crash}; see {clean(str(settings.log_path))}\n")
-    return app.return_code or 0
+    return app.return_code or (1 if app.crash is not None else 0)
 
 
 def _check_keys(settings: Settings) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
-import functools
 import os
 import signal
 import sys
 import termios
 import threading
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
@@ -84,17 +82,6 @@ class PlainSigns(LineFilter):
 
 
 PLAIN_SIGNS = PlainSigns()
-
-
-def tolerate_invalid_input() -> None:
-    """Let Textual's input thread survive bytes that are not UTF-8 (§3.3: a re-attached tmux sends such)."""
-    from textual.drivers import linux_driver
-
-    linux_driver.getincrementaldecoder = _tolerant_decoder  # type: ignore[attr-defined,assignment]
-
-
-def _tolerant_decoder(encoding: str) -> Callable[[], codecs.IncrementalDecoder]:
-    return functools.partial(codecs.getincrementaldecoder(encoding), errors="replace")
 
 
 class Watchdog:

@@ -21,8 +21,8 @@ from tick_maker import day_path, tick_tree
 
 from timmy_tui.services.labels.records import candidate_key
 
-GUARD_S = 0.165
-"""The screen does not hear a key that comes within 150 ms after the card."""
+GUARD_S, FIRST_GUARD_S = 0.165, 0.415
+"""The screen does not hear a key that comes within 150 ms after the card; 400 ms after the first of a visit."""
 
 UNHEARD_S = 2.0
 """After so long without a new card the reviewer presses again, as anybody would. A key that came too early was not
@@ -149,7 +149,9 @@ class Reviewer:
         self.console.press("r")
         if total:
             self.console.wait_for(f" of {total:,} left")
-        return self.see()
+        first = self.see()
+        self._seen_at += FIRST_GUARD_S - GUARD_S
+        return first
 
     def see(self, *, other_than: int | None = None, timeout_s: float = WAIT_S) -> int:
         """Wait for a card, and return it."""

@@ -24,6 +24,7 @@ from textual.widgets import Input, TextArea
 from tick_maker import day_path, tick_line
 
 from timmy_tui.app import TimmyApp
+from timmy_tui.input_wall import InputWall
 from timmy_tui.screens import alternative, review_cards
 from timmy_tui.screens.alternative import AlternativeScreen
 from timmy_tui.screens.dialogs import TextDialog
@@ -100,6 +101,7 @@ def no_guard(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests type faster than anybody reads; what the guard does has a test of its own."""
     for module in (review_cards, alternative):
         monkeypatch.setattr(module, "GUARD_S", -1.0)
+    monkeypatch.setattr(review_cards, "FIRST_GUARD_S", -1.0)
 
 
 def screen_of(app: TimmyApp) -> ReviewScreen:
@@ -153,6 +155,47 @@ async def test_the_newest_card_comes_first_with_its_whole_decision(home: Home) -
         assert "→ ALERT: disk" in card_of(app)
         assert "review  5 of 5 left" in bar_of(app)
         assert "filter: unlabelled · any model" in bar_of(app)
+
+
+async def test_the_key_that_opened_the_review_answers_nothing_until_another_came(home: Home) -> None:
+    app = home.console()
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot)
+        await press(pilot, "r", "r")
+        assert home.events() == []
+        await press(pilot, "f", "escape", "r")
+        assert home.said() == ["rejected"]
+
+
+async def test_a_click_shows_that_somebody_looks(home: Home) -> None:
+    app = home.console()
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot)
+        await pilot.click("#decision")
+        await press(pilot, "r")
+        assert home.said() == ["rejected"]
+
+
+async def test_the_first_answer_of_a_visit_is_told(home: Home) -> None:
+    app = home.console()
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot)
+        await press(pilot, "c", "s")
+        told = [note.message for note in app._notifications]
+        assert told == ["chosen · u undo"]
+
+
+async def test_a_key_among_others_answers_nothing(home: Home) -> None:
+    """As the input wall marks them; which keys it marks is its own test's matter."""
+    app = home.console()
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot)
+        for message in InputWall().feed("cc]x"):
+            app.post_message(message)
+        await quiet(pilot)
+        assert home.events() == []
+        await press(pilot, "c")
+        assert home.said() == ["chosen"]
 
 
 async def test_each_key_answers_and_goes_on_and_each_answer_is_on_disk(home: Home) -> None:

@@ -34,6 +34,7 @@ class AlternativeScreen(ConsoleScreen[Verdict | None]):
     """The original on the left, another answer on the right; the call begins when the screen opens."""
 
     BINDING_GROUP_TITLE = "Alternative"
+    DECISIONS = ("prefer",)
     HELP = "The same prompt was sent once more, with another seed or to another model. Which answer is better?"
     BINDINGS = [
         Binding("1,o", "prefer('original')", "original", key_display="1", id="alternative.original"),

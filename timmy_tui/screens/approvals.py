@@ -46,6 +46,7 @@ class ApprovalsScreen(ConsoleScreen[None]):
     """The proposals, what waits first; below, everything about the one under the cursor."""
 
     BINDING_GROUP_TITLE = "Approvals"
+    DECISIONS = ("approve", "reject")
     HELP = (
         "An action only names an entry of your own actions: list; what would run is shown below. "
         "Nothing of what a model says becomes a part of a command."

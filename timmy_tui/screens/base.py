@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
-from textual.events import Resize
+from textual.events import DescendantFocus, Key, Paste, Resize
 from textual.screen import ModalScreen, Screen
 from textual.worker import Worker
 
@@ -34,7 +34,41 @@ class NewestSize:
             event.prevent_default()
 
 
-class ConsoleScreen(NewestSize, RoleStyles, Screen[T], Generic[T]):
+class Typed:
+    """What a screen says of how keys reach it.
+
+    It keeps what is typed or pasted before the screen's line to type in has the focus, and gives it there in order.
+
+    Between a dialog's first paint and its focus a key would run a command of the app, and a paste would be lost.
+    """
+
+    DECISIONS: tuple[str, ...] = ()
+    """How the actions begin that only a key on its own may run: one among others was not meant for what they decide."""
+
+    TAKES_TEXT = False
+    """Whether the screen begins in a line to type in."""
+
+    _typed_ahead: list[Key | Paste] | None = None
+    _was_focused = False
+
+    def hold_back(self, event: Key | Paste) -> bool:
+        """Keep the event when it came too early; True when it was kept."""
+        if not self.TAKES_TEXT or self._was_focused or (isinstance(event, Key) and event.key == "escape"):
+            return False
+        if self._typed_ahead is None:
+            self._typed_ahead = []
+        self._typed_ahead.append(event)
+        return True
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """The line is there: it gets what was meant for it."""
+        self._was_focused = True
+        for kept in self._typed_ahead or ():
+            event.widget._forward_event(kept)
+        self._typed_ahead = None
+
+
+class ConsoleScreen(Typed, NewestSize, RoleStyles, Screen[T], Generic[T]):
     """A full screen that hears of snapshots and of the clock."""
 
     @property
@@ -71,7 +105,7 @@ class ConsoleScreen(NewestSize, RoleStyles, Screen[T], Generic[T]):
         """A second went by on a screen that is held still, or the hold began."""
 
 
-class ConsoleModal(NewestSize, RoleStyles, ModalScreen[T], Generic[T]):
+class ConsoleModal(Typed, NewestSize, RoleStyles, ModalScreen[T], Generic[T]):
     """A dialog over a screen."""
 
     @property

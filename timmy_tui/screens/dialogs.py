@@ -8,9 +8,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
+from textual.events import Key
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
+from timmy_tui.input_wall import together
 from timmy_tui.screens.base import ConsoleModal
 from timmy_tui.text import clean
 
@@ -34,6 +36,12 @@ class ConfirmDialog(ConsoleModal[bool]):
             yield Static(Content(self._more), classes="quiet")
             yield Static(Content(f"y  {self._verb}     n / esc  leave it"), classes="keys")
 
+    def on_key(self, event: Key) -> None:
+        """No answer to a question that was not there yet when it was typed."""
+        if event.key == "y" and together(event):
+            event.stop()
+            event.prevent_default()
+
     def action_answer(self, answer: bool) -> None:
         """Close with the answer."""
         self.dismiss(answer)
@@ -42,6 +50,7 @@ class ConfirmDialog(ConsoleModal[bool]):
 class NameDialog(ConsoleModal[str]):
     """Asks for a name; empty = never mind."""
 
+    TAKES_TEXT = True
     BINDINGS = [Binding("escape", "leave", "back", id="dialog.leave")]
 
     def __init__(self, title: str, example: str, verb: str) -> None:
@@ -69,6 +78,7 @@ class NameDialog(ConsoleModal[str]):
 class TextDialog(ConsoleModal[str | None]):
     """Asks for a line of text that may be empty; None = never mind."""
 
+    TAKES_TEXT = True
     BINDINGS = [Binding("escape", "leave", "back", id="dialog.leave")]
 
     def __init__(self, title: str, value: str, example: str, verb: str, *, known: Sequence[str] = ()) -> None:

@@ -7,14 +7,17 @@ import asyncio
 from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.widgets import Input
 from textual.worker import get_current_worker
 
 from timmy_tui.screens.base import ConsoleScreen
+from timmy_tui.screens.filter_line import FilterLine
 from timmy_tui.services.reading import SourceError
 from timmy_tui.services.snapshot import Snapshot
+from timmy_tui.services.ticks.find import find_ticks
 from timmy_tui.services.ticks.history import TickHistory
 from timmy_tui.services.ticks.records import IndexedTick, IndexProgress, TickHead
-from timmy_tui.text import moment_text, percent_text
+from timmy_tui.text import clean, moment_text, percent_text
 from timmy_tui.widgets.key_line import KeyLine
 from timmy_tui.widgets.line import EMPTY, Line, line
 from timmy_tui.widgets.list_pane import ListPane, NumberedKeys
@@ -27,6 +30,9 @@ HEADS_KEPT = 2_000
 HEADS_AT_ONCE = 200
 """Ticks read between two drawings; of a fast scroll the last ones, which are in view."""
 
+TYPING_PAUSE_S = 0.2
+"""The log is read when no letter has come for so long."""
+
 CHANGED = "changed since it was indexed"
 
 
@@ -38,7 +44,10 @@ class HistoryScreen(ConsoleScreen[None]):
     """
 
     BINDING_GROUP_TITLE = "History"
-    BINDINGS = [Binding("escape", "dismiss", "back", id="history.back")]
+    BINDINGS = [
+        Binding("slash", "filter", "filter", key_display="/", id="history.filter", tooltip="Ticks that hold words"),
+        Binding("escape", "back", "back", id="history.back"),
+    ]
     AUTO_FOCUS = "#ticks"
 
     ticks = getters.query_one("#ticks", ListPane)
@@ -52,6 +61,10 @@ class HistoryScreen(ConsoleScreen[None]):
         """What was read, the oldest first; None where the log did not hold it any more."""
         self._wanted: dict[IndexedTick, None] = {}
         self._reading = False
+        self._words = ""
+        self._found: list[int] | None = None
+        """The indices of the ticks that hold the words, newest first; None = no filter."""
+        self._searched = 0
 
     def compose(self) -> ComposeResult:
         """The list and the keys."""
@@ -100,6 +113,7 @@ class HistoryScreen(ConsoleScreen[None]):
                 else:
                     self._told = ""
                     if changed:
+                        self._search()
                         self._heads = {indexed: head for indexed, head in self._heads.items() if head is not None}
                 self._at(None)
         finally:
@@ -147,9 +161,75 @@ class HistoryScreen(ConsoleScreen[None]):
             ]
             return row(lead, line(tick.summary), cells, width, flex_min=20)
 
-        nothing = [] if head else [line(("No tick in the log yet.", "quiet"))]
-        status = line((f"{len(history):,} ticks", "quiet"))
-        self.ticks.fill(NumberedKeys(len(history)), draw, look, head=head, empty=nothing, status=status)
+        count = len(history)
+        found = self._found
+        if found is None:
+            nothing = [] if head else [line(("No tick in the log yet.", "quiet"))]
+            status = line((f"{count:,} ticks", "quiet"))
+            self.ticks.fill(NumberedKeys(count), draw, look, head=head, empty=nothing, status=status)
+            return
+        under_way = self._searched < count
+        nothing = [line((f"Looking for “{self._words}”…" if under_way else f"No tick holds “{self._words}”.", "quiet"))]
+        looked = f", {percent_text(self._searched / count)} searched" if under_way and count else ""
+        status = line(("/", "key"), (self._words, "match"), (f"  {len(found):,} of {count:,} ticks{looked}", "quiet"))
+        self.ticks.fill([str(index) for index in found], draw, look, head=head, empty=nothing, status=status)
+
+    # Filter.
+
+    def action_filter(self) -> None:
+        """Type words; the ticks that hold them all stay."""
+        lines = self.query(FilterLine)
+        if lines:
+            self.set_focus(lines.first())
+            return
+        filter_line = FilterLine("words: a day, a severity, a model, the reasoning", self._words)
+        self.mount(filter_line, before=self.query_one(KeyLine))
+        self.set_focus(filter_line)
+
+    def action_back(self) -> None:
+        """Drop the filter, else leave."""
+        if self._words:
+            self._words = ""
+            self._search()
+        else:
+            self.dismiss()
+
+    @on(Input.Changed, "#filter-line")
+    def _filter_changed(self, event: Input.Changed) -> None:
+        self._words = clean(event.value.strip())
+        self._search()
+
+    @on(FilterLine.Left)
+    async def _filter_left(self, event: FilterLine.Left) -> None:
+        if not event.keep and self._words:
+            self._words = ""
+            self._search()
+        await self.query_one(FilterLine).remove()
+        self.set_focus(self.ticks)
+
+    def _search(self) -> None:
+        """Look again from the newest tick on, if words are looked for."""
+        self._searched, self._found = 0, [] if self._words else None
+        self.workers.cancel_group(self, "find")
+        if self._words:
+            self._find(self._words)
+        self._show()
+
+    @work(group="find", exclusive=True, exit_on_error=False, description="look for words in the ticks")
+    async def _find(self, words: str) -> None:
+        worker, loop = get_current_worker(), asyncio.get_running_loop()
+
+        def on_found(indices: list[int], searched: int) -> None:
+            loop.call_soon_threadsafe(self._take_found, words, indices, searched)
+
+        await asyncio.sleep(TYPING_PAUSE_S)
+        await asyncio.to_thread(find_ticks, self._history, words, on_found, lambda: worker.is_cancelled)
+
+    def _take_found(self, words: str, indices: list[int], searched: int) -> None:
+        if words == self._words and self._found is not None and self.is_attached and searched > self._searched:
+            self._searched = searched
+            self._found = [*self._found, *indices]
+            self._show()
 
     def _head(self, indexed: IndexedTick) -> TickHead | None:
         """The tick's head if it has been read; else it is wanted, and the row drawn again when it is there."""

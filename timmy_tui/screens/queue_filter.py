@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
+from textual.events import Key
 from textual.widgets import Input, Static
 
 from timmy_tui.screens.base import ConsoleModal
@@ -81,6 +82,14 @@ class FilterDialog(ConsoleModal[QueueFilter | None]):
                 fallbacks=bool(at("fallbacks")),
             )
         )
+
+    def on_key(self, event: Key) -> None:
+        """Letters are the text, wherever the cursor is: none of them is a command here."""
+        if event.is_printable and event.character and self.focused is not self.text:
+            event.stop()
+            event.prevent_default()
+            self.set_focus(self.text)
+            self.text.insert_text_at_cursor(event.character)
 
     def action_leave(self) -> None:
         """Close without a change."""

@@ -28,6 +28,7 @@ class ReviewScreen(CardScreen):
     """The card under review, and the keys that answer it."""
 
     BINDING_GROUP_TITLE = "Review"
+    DECISIONS = ("answer", "undo")
     HELP = (
         "Chosen: a model should answer like this. Rejected: it should not. Skipped: you can't tell. Every answer is on "
         "disk before the next card shows, and u takes it back, as far as you like. In the perception ≠ marks what "
@@ -55,6 +56,9 @@ class ReviewScreen(CardScreen):
 
     def __init__(self) -> None:
         super().__init__()
+        self._dead_key: str | None = None
+        """The key that opened the review: dead until another key or a click came (DESIGN §7)."""
+        self._told_answer = False
         self._notes: dict[str, str] = {}
         self._drafts: dict[str, Correction] = {}
         self._samples: dict[str, Sampled] = {}
@@ -63,11 +67,18 @@ class ReviewScreen(CardScreen):
 
     def on_key(self, event: Key) -> None:
         """Let no key through that was pressed before its card could be seen, or while an answer is written."""
+        dead = self._dead_key
+        if dead is not None and event.key != dead:
+            self._dead_key = None
         if event.key in ALWAYS_HEARD:
             return
-        if self.busy or event.time < self.heard_from:
+        if event.key == dead or self.busy or event.time < self.heard_from:
             event.stop()
             event.prevent_default()
+
+    def on_mouse_down(self) -> None:
+        """A click shows that somebody looks."""
+        self._dead_key = None
 
     def _hears(self) -> bool:
         """Whether an action may begin. Two keys may come in one read: the second is judged here, after the first."""
@@ -75,6 +86,10 @@ class ReviewScreen(CardScreen):
 
     def _answerable(self) -> Card | None:
         return self.card if self._hears() else None
+
+    def on_mount(self) -> None:
+        """Whatever key brought the operator here meant this screen, not its first card."""
+        self._dead_key = self.console.last_input or None
 
     # Answers.
 
@@ -85,7 +100,16 @@ class ReviewScreen(CardScreen):
             return
         key, name, shown_at, blind = card.entry.key, card.entry.name, self.shown_at, self.blind
         note = "" if blind else self._own_note(key)
-        self._save(lambda: pen.label(key, name, label, shown_at=shown_at, note=note, blind=blind))
+        self._save(
+            lambda: pen.label(key, name, label, shown_at=shown_at, note=note, blind=blind),
+            lambda: self._tell_first(label),
+        )
+
+    def _tell_first(self, label: Label) -> None:
+        """Say what the first answer of a visit was: it may be a key that was meant for something else."""
+        if not self._told_answer:
+            self._told_answer = True
+            self.notify(f"{label} · u undo", timeout=3, markup=False)
 
     def _own_note(self, key: str) -> str:
         return self.desk.labels.answer_of(key, self.desk.operator).note

@@ -35,7 +35,7 @@ from timmy_tui.widgets.perception_tree import PerceptionTree
 from timmy_tui.widgets.review_bar import ReviewBar, ReviewFacts
 from timmy_tui.widgets.scroller import Scroller
 
-GUARD_S = 0.15
+GUARD_S, FIRST_GUARD_S = 0.15, 0.4
 """A key pressed so soon after a card came was meant for the one before."""
 
 MOST_PASSED_OVER = 50
@@ -70,6 +70,7 @@ class CardScreen(ConsoleScreen[None]):
         self.shown_at = 0.0
         self.heard_from = inf
         """The moment from which on keys count, on the clock of key events."""
+        self._seen_one = False
         self.busy = False
         """An answer is being written, or a card read: no key counts."""
         self.turn = asyncio.Lock()
@@ -212,7 +213,8 @@ class CardScreen(ConsoleScreen[None]):
         """The card is on the screen: its time begins."""
         if card is self.card:
             self.shown_at = self.console.clock()
-            self.heard_from = monotonic() + GUARD_S
+            self.heard_from = monotonic() + (GUARD_S if self._seen_one else FIRST_GUARD_S)
+            self._seen_one = True
 
     def _show_end(self, *, unreadable: bool) -> None:
         self.card = None

@@ -29,6 +29,7 @@ TYPING_PAUSE_S = 0.2
 class SearchScreen(ConsoleScreen[None]):
     """A line to type in and the messages that match."""
 
+    TAKES_TEXT = True
     BINDING_GROUP_TITLE = "Search"
     BINDINGS = [
         Binding("escape", "dismiss", "back", id="search.back"),
