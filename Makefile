@@ -1,4 +1,4 @@
-# `make run` and `make test` need python3 (3.11 to 3.13) with venv, and make. `make` alone lists the targets.
+# `make run` and `make test` need python3 (3.11 or newer) with venv, and make. `make` alone lists the targets.
 PYTHON ?= python3
 VENV := .venv
 HERMES_VENV := .venv-hermes
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-hermes test-trainers snapshots check format bench pictures clean
+.PHONY: help run demo test test-hermes test-trainers test-pythons snapshots check format bench pictures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -56,6 +56,19 @@ $(TRAINERS_VENV)/.made: pyproject.toml constraints.txt
 test-trainers: $(TRAINERS_VENV)/.made ## the exported datasets in TRL itself (a large download)
 	$(TRAINERS_VENV)/bin/python -m pytest tests/trainers
 
+PYTHONS ?= $(shell for minor in 11 12 13 14 15 16; do command -v python3.$$minor; done)
+
+test-pythons: ## the unit tests on every Python that is found
+	@test -n "$(PYTHONS)" || { echo "no python3.N is on the PATH"; exit 1; }
+	@set -e; for python in $(PYTHONS); do \
+		$$python -c 'import venv' 2>/dev/null || { echo "$$python: not a working Python, left out"; continue; }; \
+		name=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); venv=.venv-pythons/$$name; \
+		$$python -m venv $$venv; \
+		$$venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+			--editable '.[test,redis]'; \
+		echo "Python $$name:"; $$venv/bin/python -m pytest --numprocesses 2 --dist worksteal tests/unit; \
+	done
+
 check: $(VENV)/.check ## formatting, lint, types, import layers
 	$(BIN)/ruff format --check --quiet timmy_tui tests bench docs
 	$(BIN)/ruff check --quiet timmy_tui tests bench docs
@@ -73,4 +86,4 @@ pictures: $(VENV)/.run ## make the pictures of the README anew
 	$(BIN)/python docs/make_pictures.py docs/pictures
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) $(HERMES_VENV) $(TRAINERS_VENV) bench/out .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-pythons $(HERMES_VENV) $(TRAINERS_VENV) bench/out .mypy_cache .ruff_cache .hypothesis

@@ -11,6 +11,8 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 
+from timmy_tui.masking import masked
+
 LINE_LIMIT = 300
 """Characters kept of a one-line string: a name, a title, an error."""
 
@@ -32,14 +34,6 @@ _EMOJI_PARTS = re.compile("[\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff]")
 # No combining mark of any script is a word character, so a flood of them is a run of this. Other signs match as well:
 # they only take the slower way.
 _MARK_RUN = re.compile(r"[^\w\s\x00-\x7f]{4,}")
-
-_SECRETS = (
-    re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{6,}"),
-    re.compile(r"(?i)((?:api[_-]?key|access[_-]?token|token|secret|password|passwd)\"?\s*[=:]\s*\"?)[^\s\"'&,;]{4,}"),
-    re.compile(r"\b((?:sk|pk|rk)-(?:[a-z]+-)*)[A-Za-z0-9_-]{8,}"),
-    re.compile(r"\b(gh[pousr]_|hf_|xox[abprs]-|AKIA)[A-Za-z0-9-]{8,}"),
-    re.compile(r"(://[^/\s:@]*:)[^/\s]+(?=@)"),
-)
 
 
 def _visible(character: str) -> str:
@@ -112,13 +106,6 @@ def clean_error(error: BaseException | str, *, limit: int = LINE_LIMIT) -> str:
     """One safe line for an error: the text of ``error`` (its type's name when it has none), secrets masked."""
     text = error if isinstance(error, str) else (str(error) or type(error).__name__)
     return clean(masked(text[: limit * 4].strip()), limit=limit)
-
-
-def masked(text: str) -> str:
-    """``text`` with ``***`` for what looks like a secret: bearer tokens, ``sk-…``, ``password=…``, URL passwords."""
-    for pattern in _SECRETS:
-        text = pattern.sub(r"\1***", text)
-    return text
 
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -115,6 +116,7 @@ async def test_ollama_is_asked_for_the_schema_and_with_nothing_that_would_reload
         "model": "qwen3:8b",
         "messages": [{"role": "user", "content": "How are you?"}],
         "stream": False,
+        "truncate": False,
         "format": SCHEMA,
     }
 
@@ -389,3 +391,29 @@ async def test_connections_are_kept_and_a_text_is_verbatim(server: FaultyServer)
 async def test_a_prompt_with_half_a_character_is_sent_all_the_same(server: FaultyServer) -> None:
     request = CompletionRequest("half \ud800 of it", "test", timeout_s=10)
     assert (await asked(provider("openai", server.url, "m"), request)).text == DECISION
+
+
+OLLAMA_BODIES = Path(__file__).parents[1] / "fixtures" / "ollama"
+
+
+async def test_a_prompt_that_does_not_fit_is_told_with_both_numbers(server: FaultyServer) -> None:
+    """The real server's answer: an error within a string within an error; and llama.cpp's, which is the inner one."""
+    wrapped = (OLLAMA_BODIES / "chat_truncate_false_400.json").read_text()
+    for kind, path, body in (
+        ("ollama", "/api/chat", wrapped),
+        ("openai", "/v1/chat/completions", json.loads(wrapped)["error"]),
+    ):
+        server.bodies[path] = Answer(body.encode(), status=400)
+        url = server.url if kind == "ollama" else f"{server.url}/v1"
+        with pytest.raises(CallError) as caught:
+            await asked(provider(kind, url, "qwen3:8b"))
+        assert caught.value.problem == "too_long"
+        assert caught.value.message == "the prompt has 9,019 tokens; the context has 4,096"
+
+
+async def test_the_longest_answer_goes_along(server: FaultyServer) -> None:
+    request = CompletionRequest("?", "test", timeout_s=10, max_tokens=64)
+    await asked(provider("ollama", server.url, "qwen3:8b"), request)
+    await asked(provider("openai", f"{server.url}/v1", "hermes4"), request)
+    assert sent(server, "/api/chat")["options"] == {"num_predict": 64}
+    assert sent(server, "/v1/chat/completions")["max_tokens"] == 64

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from timmy_tui.services.code_review.records import CodeReviewError, Finding, Gap, Progress, Review, Skipped
 from timmy_tui.services.code_review.review import FAILURES_IN_A_ROW, PIECE_TOKENS_MOST, review_diff
@@ -52,7 +53,13 @@ class Model:
         self.lets_go = True
 
     async def ask(
-        self, prompt: str, *, task: str = "quick", model: str | None = None, schema: Json = None
+        self,
+        prompt: str,
+        *,
+        task: str = "quick",
+        model: str | None = None,
+        schema: Json = None,
+        max_tokens: int | None = None,
     ) -> LLMResponse:
         self.prompts.append(prompt)
         self.asked.append((task, model))
@@ -214,3 +221,27 @@ async def test_a_review_that_is_given_up_leaves_no_call_behind() -> None:
 def test_how_grave_it_is() -> None:
     review = Review(findings=(Finding("f", 1, "info", "a"), Finding("f", 1, "error", "b")))
     assert [review.at_or_above(severity) for severity in ("info", "warning", "error", "critical")] == [2, 1, 1, 0]
+
+
+async def test_a_piece_that_did_not_fit_is_asked_again_in_smaller_ones() -> None:
+    lengths: list[int] = []
+
+    def answer(names: list[str]) -> LLMResponse:
+        lengths.append(len(model.prompts[-1]))
+        if lengths[-1] > 2_600:
+            return replace(failed("the prompt has 9,019 tokens; the context has 4,096"), problem="too_long")
+        numbers = [int(number) for number in re.findall(r"^ {0,5}(\d+) \+", model.prompts[-1], re.MULTILINE)]
+        return said(bug(names[-1], numbers[-1]))
+
+    model = Model(answer, context=4_096)
+    review = await review_diff(added("big.py", *BIG), model)
+    assert max(lengths) > 2_600
+    assert review.gaps == ()
+    assert review.answered >= 2
+    assert review.findings[-1].line == len(BIG)
+
+
+async def test_one_that_can_not_be_smaller_is_a_gap() -> None:
+    model = Model(lambda names: replace(failed("the prompt does not fit"), problem="too_long"))
+    review = await review_diff(added("f.py", *BIG[:4]), model)
+    assert [(gap.file, gap.first_line, gap.last_line) for gap in review.gaps] == [("f.py", 1, 4)]

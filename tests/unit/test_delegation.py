@@ -36,6 +36,8 @@ class FakeOllama(ThreadingHTTPServer):
         self.loaded: dict[str, int] = {}
         self.limit = 131_072
         self.loads_with = 4096
+        self.says = ""
+        self.reads = 11
         self.failing: set[str] = set()
         self.remote: set[str] = set()
         self.pause_s = 0.0
@@ -108,14 +110,14 @@ class _Handler(BaseHTTPRequestHandler):
             return
         messages = body["messages"]
         assert isinstance(messages, list)
-        text = f"{model} says: {messages[0]['content'][:40]}"
+        text = server.says or f"{model} says: {messages[0]['content'][:40]}"
         if "findings" in json.dumps(body.get("format")):
             text = '{"findings": [{"file": "text.py", "line": 2, "severity": "warning", "message": "Why 3?"}]}'
         done = {
             "model": model,
             "done": True,
             "done_reason": server.reason,
-            "prompt_eval_count": 11,
+            "prompt_eval_count": server.reads,
             "eval_count": 20,
             "eval_duration": 500_000_000,
             "load_duration": 3_000_000,
@@ -464,3 +466,42 @@ async def test_the_context_of_who_would_be_asked_is_told(home: Callable[..., Set
     assert await asked.context_tokens("quick") == 8192
     assert await asked.context_tokens("translation") is None
     await asked.aclose()
+
+
+THOUGHTS = {
+    "<think>secret plan</think>Hello": "Hello",
+    "<|channel|>analysis<|message|>secret plan<|end|><|start|>assistant<|channel|>final<|message|>Hello": "Hello",
+    "[THINK]secret plan[/THINK]Hello there": "Hello there",
+    "Hello<|im_end|>\n<|im_start|>user\nMore": "Hello",
+}
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("text", THOUGHTS)
+async def test_the_answer_is_what_is_given_back_and_not_the_thinking(
+    home: Callable[..., Settings], ollama: FakeOllama, text: str, streams: bool
+) -> None:
+    ollama.says = text
+    pieces: list[str] = []
+    found = await ask(home(), "Hi", on_text=pieces.append if streams else None)
+    assert (found.success, found.text.strip()) == (True, THOUGHTS[text])
+    if streams:
+        assert "".join(pieces).strip() == THOUGHTS[text]
+
+
+@pytest.mark.parametrize("streams", [False, True])
+async def test_thinking_alone_is_an_error(home: Callable[..., Settings], ollama: FakeOllama, streams: bool) -> None:
+    ollama.says = "<think>never ends"
+    pieces: list[str] = []
+    found = await ask(home(), "Hi", on_text=pieces.append if streams else None)
+    assert (found.success, found.text, pieces) == (False, "", [])
+    assert "only thinking" in found.error
+
+
+async def test_a_prompt_that_the_server_cut_is_no_answer(home: Callable[..., Settings], ollama: FakeOllama) -> None:
+    """A server that ignores ``truncate`` and keeps half of its context."""
+    ollama.loaded = {SMALL: 32_768}
+    ollama.reads = 2_050
+    found = await ask(home(), "word " * 6_000)
+    assert (found.success, found.problem) == (False, "too_long")
+    assert "it read 2,050 of about 7,500 tokens" in found.error

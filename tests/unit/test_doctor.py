@@ -236,7 +236,7 @@ def test_pythons() -> None:
         "broken",
         "ok",
         "ok",
-        "note",
+        "ok",
     ]
 
 

@@ -307,3 +307,37 @@ async def test_the_demos_ollama_decides_too(tmp_path: Path, env: dict[str, str])
         server.stop()
     assert beat.provider == "ollama"
     assert tick_of(beat).head.by_model
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        """{'actions': ['ALERT: gitea'], 'severity': 'critical', 'reasoning': 'Gitea is down.'}""",
+        '{"actions": ["ALERT: gitea",], "severity": "critical", "reasoning": "Gitea is down.",}',
+        '<think>{"actions": [], "severity": "critical", "reasoning": "Gitea is down."}</think>I can not decide.',
+        "severity: WARNING - Gitea is down.",
+    ],
+)
+async def test_a_refused_alarm_is_no_calm_fallback(tmp_path: Path, env: dict[str, str], refused: str) -> None:
+    with ollama(chat(refused)) as server:
+        beat = await beat_once(settings(tmp_path, server.url), env, trigger="manual")
+    tick = tick_of(beat)
+    assert (tick.head.severity, tick.head.by_model, tick.head.by_rules) == ("warning", False, True)
+    assert tick.decision is not None
+    assert "Gitea is down" in tick.decision.reasoning
+    assert json.loads(beat.line)["decided_by"] == "rules"
+
+
+@pytest.mark.parametrize("refused", ["I can not say.", 'Use {"severity": "ok|warning|critical", "reasoning": "…"}'])
+async def test_a_refused_answer_without_an_alarm_is_a_fallback(
+    tmp_path: Path, env: dict[str, str], refused: str
+) -> None:
+    with ollama(chat(refused)) as server:
+        beat = await beat_once(settings(tmp_path, server.url), env, trigger="manual")
+    assert tick_of(beat).head.severity == "fallback"
+
+
+async def test_a_run_on_answer_is_its_first_turn(tmp_path: Path, env: dict[str, str]) -> None:
+    with ollama(chat(f"{GRAVE}<|im_end|>\n<|im_start|>user\nNow?<|im_end|>\n<|im_start|>assistant\n{CALM}")) as server:
+        beat = await beat_once(settings(tmp_path, server.url), env, trigger="manual")
+    assert beat.severity == "critical"

@@ -19,7 +19,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 SERVICES = sorted(module.name for module in pkgutil.walk_packages(services.__path__, "timmy_tui.services."))
 
 SCREEN_LIBRARIES = {"textual", "rich"}
-SLOW = {"httpx", "huey", "redis", "pynvml", "psutil", "watchfiles", "yaml", "sqlite3", "markdown_it", "pygments"}
+SLOW = {"httpx", "huey", "redis", "pynvml", "watchfiles", "yaml", "sqlite3", "markdown_it", "pygments"}
 """What only costs time before the first paint; each is imported by the function that needs it."""
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from timmy_tui.masking import masked
 from timmy_tui.text import (
     BLOCK_LIMIT,
     LINE_LIMIT,
@@ -25,7 +26,6 @@ from timmy_tui.text import (
     count_text,
     countdown_text,
     duration_text,
-    masked,
     percent_text,
     span_text,
     timer_text,

@@ -13,7 +13,8 @@ import msgspec
 from timmy_tui.commands.config_template import TEMPLATE
 from timmy_tui.commands.errors import CommandError
 from timmy_tui.config import Settings, config_place, load_cascade
-from timmy_tui.text import Json, clean, masked
+from timmy_tui.masking import masked
+from timmy_tui.text import Json, clean
 
 _ONLY_NAMES = re.compile(r"(?:(?:bearer|basic|token)\s+)?\$\{[a-z_][a-z0-9_]*\}", re.IGNORECASE)
 """A value that only names a variable of the environment: there is nothing to hide in it."""

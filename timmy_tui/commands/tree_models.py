@@ -49,6 +49,7 @@ MOST_DAYS = 36_600
 @click.option(
     "--redact/--no-redact", default=True, help="Replace secrets, home folders and e-mail addresses (the default)."
 )
+@click.option("--keep-marks", is_flag=True, help="Export answers with marks of turns or of thinking too.")
 @click.option("--replace", is_flag=True, help="Replace an earlier export.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest and nothing else.")
 @late_flags
@@ -61,6 +62,7 @@ def export(
     operator: str | None,
     split: float,
     redact: bool,
+    keep_marks: bool,
     replace: bool,
     as_json: bool,
     late_config: str | None,
@@ -82,6 +84,7 @@ def export(
         operator=operator or flags_of(context).operator,
         split=split,
         redact=redact,
+        keep_marks=keep_marks,
         replace=replace,
     )
     settings = flags_of(context, late_config, late_ascii).settings()

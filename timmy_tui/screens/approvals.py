@@ -13,11 +13,12 @@ from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 
+from timmy_tui.masking import masked
 from timmy_tui.screens.base import ConsoleScreen
 from timmy_tui.services.heartbeat.approval_records import OPEN, Approval, ApprovalError, ApprovalState
 from timmy_tui.services.heartbeat.approvals import Approvals
 from timmy_tui.services.snapshot import Snapshot
-from timmy_tui.text import clean, masked, span_text
+from timmy_tui.text import clean, span_text
 from timmy_tui.widgets.key_line import KeyLine
 from timmy_tui.widgets.line import EMPTY, Line, line, wrap
 from timmy_tui.widgets.list_pane import ListPane

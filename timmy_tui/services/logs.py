@@ -11,7 +11,8 @@ import os
 from io import TextIOWrapper
 from pathlib import Path
 
-from timmy_tui.text import BLOCK_LIMIT, clean, masked
+from timmy_tui.masking import masked
+from timmy_tui.text import BLOCK_LIMIT, clean
 
 MAX_BYTES = 1_000_000
 KEPT_FILES = 3

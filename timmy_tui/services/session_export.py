@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from timmy_tui.config import Settings
+from timmy_tui.masking import masked
 from timmy_tui.services.appending import make_private_folder, sync_folder
 from timmy_tui.services.hermes.cells import Cell, count, line, raw_text, seconds
 from timmy_tui.services.hermes.columns import Columns, columns_of, listed
@@ -29,7 +30,7 @@ from timmy_tui.services.hermes.content import answer_text, content_text
 from timmy_tui.services.hermes.profiles import find_place
 from timmy_tui.services.hermes.store import DATABASE_NAME
 from timmy_tui.services.reading import SourceError
-from timmy_tui.text import clean, clean_error, masked
+from timmy_tui.text import clean, clean_error
 
 EXPORT_NAME = "sessions.jsonl"
 STATE_NAME = "sessions.state.json"

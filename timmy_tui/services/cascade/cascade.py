@@ -84,6 +84,7 @@ class Cascade:
         end = self._monotonic() + request.timeout_s
         attempts: list[Attempt] = []
         last: Completion | None = None
+        problem: CallProblem | None = None
         for provider in self.providers:
             if end - self._monotonic() < SHORTEST_S:
                 attempts.append(Attempt(provider.name, NO_TIME, None))
@@ -96,16 +97,16 @@ class Cascade:
                 attempts.append(tried.attempt)
                 if tried.taken is not None and tried.completion is not None:
                     return CascadeOutcome(tried.taken.value, tried.completion, tuple(attempts))
-                last = tried.completion or last
+                last, problem = tried.completion or last, tried.problem or problem
                 if tried.over:
-                    return CascadeOutcome(None, None, tuple(attempts), last, begun=True)
+                    return CascadeOutcome(None, None, tuple(attempts), last, begun=True, problem=problem)
                 delay_s = self._config.retry_delay_seconds
                 if tried.final or number == self._config.max_retries_per_provider:
                     break
                 if until - self._monotonic() - delay_s < SHORTEST_S:
                     break
                 await self._sleep(delay_s)
-        return CascadeOutcome(None, None, tuple(attempts), last)
+        return CascadeOutcome(None, None, tuple(attempts), last, problem=problem)
 
     async def aclose(self) -> None:
         """Close every provider, and write what was kept of figures and usage."""
@@ -154,7 +155,7 @@ class Cascade:
                 opened = await self._failed(permit, error, request)
                 attempt = Attempt(provider.name, clean_error(error.message), duration_ms)
                 final = opened or error.problem in NOT_RETRIED
-                return _Tried(attempt, completion=completion, final=final, over=error.begun)
+                return _Tried(attempt, completion=completion, final=final, over=error.begun, problem=error.problem)
             duration_ms = (self._monotonic() - started) * 1000
             settled = True
             self._recorded(provider.name, request, completion, None, duration_ms)
@@ -248,6 +249,7 @@ class _Tried(Struct, Generic[T], frozen=True):
     """No retry would help."""
     over: bool = False
     """An answer had begun: nobody else may be asked."""
+    problem: CallProblem | None = None
 
 
 def _refusal_text(refusal: Refusal, now: float) -> str:

@@ -48,6 +48,8 @@ class CompletionRequest(Struct, frozen=True):
     local_only: bool = True
     """The call must not leave loopback or the private network (DESIGN §9.7)."""
     seed: int | None = None
+    max_tokens: int | None = None
+    """The longest answer that is of use; None = the server's own limit, which may be minutes of text."""
     tag: str | None = None
     """What stands before the prompt for Hermes in the caller's place; empty = nothing does. None = the caller."""
     task: str = ""
@@ -117,3 +119,5 @@ class CascadeOutcome(Struct, Generic[T], frozen=True):
     """The last answer that was not accepted, when none was: kept as the tick's ``response``."""
     begun: bool = False
     """Pieces of an answer were given out before it failed: nobody else may be asked."""
+    problem: CallProblem | None = None
+    """Of the last attempt, when none was accepted."""

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from timmy_tui.services.answer import said_objects
 from timmy_tui.services.code_review.pieces import Part, Piece
 from timmy_tui.services.code_review.records import SEVERITIES, CodeReviewError, Finding, Severity
 from timmy_tui.services.heartbeat.json_objects import Span, find_objects
 from timmy_tui.text import clean
 
 TEXT_LIMIT = 2_000_000
-"""Characters looked at, from the end."""
+"""Characters looked at."""
 
 FINDINGS_LIMIT = 200
 """Findings kept of one answer; a model that says more repeats itself."""
@@ -33,7 +33,6 @@ _KINDS: dict[Severity, str] = {
 }
 _SEVERITIES: dict[str, Severity] = {word: severity for severity, words in _KINDS.items() for word in words.split()}
 
-_THINKING = re.compile(r"<(?P<close>/)?\s*(?:think|thinking|thought|reasoning)\s*>", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _NO_LIST = re.compile(r"\s*(?:```\w*\s*)?\[\s*\](?:\s*```)?\s*")
 _FILE_LINE = re.compile(r"(.+?):([0-9]{1,9})(?::[0-9]+)?")
@@ -48,12 +47,12 @@ class Parsed(Struct, frozen=True):
 
 
 def parse_findings(text: str, piece: Piece, *, cut: bool = False) -> Parsed:
-    """The findings of the last ``{"findings": […]}`` in ``text`` that does not stand within the model's thinking.
+    """The findings of the last ``{"findings": […]}`` of the answer that ``text`` holds.
 
     A bare list of findings counts, and of an answer that was ``cut`` at its length limit each whole finding. Raises
     :class:`CodeReviewError` when there is no such thing.
     """
-    text = text[-TEXT_LIMIT:]
+    text = text[:TEXT_LIMIT]
     entries = _entries(text, cut)
     findings: list[Finding] = []
     for entry in entries[:FINDINGS_LIMIT]:
@@ -89,19 +88,18 @@ def _entries(text: str, cut: bool) -> list[object]:
     """What the answer has in its list, of any type."""
     if not text.strip():
         raise CodeReviewError("the model's answer is empty")
-    answers = find_objects(text, {"findings": "["})
-    said = _outside_thinking(text, answers)
-    if said:
-        listed = _loaded(text, said[-1])
+    said, answers = said_objects(text, {"findings": "["})
+    if answers:
+        listed = _loaded(said, answers[-1])
         found = listed.get("findings") if isinstance(listed, dict) else None
         return found if isinstance(found, list) else []
-    if answers:
+    if find_objects(text, {"findings": "["}):
         raise CodeReviewError("the model's only list of findings is a part of its thinking")
     # Some leave the object out and write the list, or do not come to its end.
-    single = _outside_thinking(text, find_objects(text, {"message": '"'}))
+    said, single = said_objects(text, {"message": '"'})
     if single:
-        return [_loaded(text, span) for span in single]
-    if _NO_LIST.fullmatch(_THINKING.split(text)[-1]):
+        return [_loaded(said, span) for span in single]
+    if _NO_LIST.fullmatch(said):
         return []
     if cut:
         raise CodeReviewError("the model's answer was cut at its length limit before the first finding")
@@ -113,27 +111,6 @@ def _loaded(text: str, span: Span) -> object:
         return json.loads(text[span[0] : span[1]], strict=False)
     except (ValueError, RecursionError):
         raise CodeReviewError("the model's list of findings is no valid JSON") from None
-
-
-def _outside_thinking(text: str, spans: Sequence[Span]) -> list[Span]:
-    """The spans that no thought holds: none opens right before one, none ends right behind it.
-
-    Some templates open the thought themselves: its end is all that is seen then. A tag within a span is a word of it.
-    """
-    starts = [start for start, _ in spans]
-    tags: list[tuple[int, bool]] = []
-    for tag in _THINKING.finditer(text):
-        before = bisect_right(starts, tag.start()) - 1
-        if before < 0 or tag.start() >= spans[before][1]:
-            tags.append((tag.start(), bool(tag["close"])))
-    kept: list[Span] = []
-    for start, end in spans:
-        place = bisect_right(tags, (start, True))
-        opened = place > 0 and not tags[place - 1][1]
-        ends = place < len(tags) and tags[place][1]
-        if not opened and not ends:
-            kept.append((start, end))
-    return kept
 
 
 def _finding(entry: object, parts: Sequence[Part]) -> Finding | None:

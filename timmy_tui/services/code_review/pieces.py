@@ -55,6 +55,31 @@ class Piece(Struct, frozen=True):
         return "\n".join(part.text for part in self.parts)
 
 
+def halved(piece: Piece) -> tuple[Piece, Piece] | None:
+    """The piece as two that are about half as long, the lines between them in both; None when it can't be smaller."""
+    if len(piece.parts) > 1:
+        half = len(piece.parts) // 2
+        return Piece(piece.parts[:half]), Piece(piece.parts[half:])
+    [part] = piece.parts
+    head, *lines = part.text.splitlines(keepends=True)
+    half = len(lines) // 2
+    if half <= OVERLAP_LINES:
+        return None
+    first, second = lines[:half], lines[half - OVERLAP_LINES :]
+    if not _numbers(first) or not _numbers(second):
+        return None
+    return Piece((_part_of(part.path, head, first),)), Piece((_part_of(part.path, head, second),))
+
+
+def _numbers(lines: Iterable[str]) -> list[int]:
+    return [int(line[:_NUMBER_WIDTH]) for line in lines if line[:_NUMBER_WIDTH].strip().isdigit()]
+
+
+def _part_of(path: str, head: str, lines: Sequence[str]) -> Part:
+    numbers = _numbers(lines)
+    return Part(path, head + "".join(lines), (Span(numbers[0], numbers[-1]),))
+
+
 class Pieces(Struct, frozen=True):
     """The whole diff."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
 from timmy_tui.services.code_review.diff import parse_diff
 from timmy_tui.services.code_review.findings import merged, parse_findings
-from timmy_tui.services.code_review.pieces import Piece, split_diff, token_estimate
+from timmy_tui.services.code_review.pieces import Piece, halved, split_diff, token_estimate
 from timmy_tui.services.code_review.prompt import FINDINGS_SCHEMA, review_prompt
 from timmy_tui.services.code_review.records import CodeReviewError, Finding, Gap, Progress, Review, Skipped
 from timmy_tui.services.delegation.records import LLMResponse
@@ -25,6 +26,9 @@ PIECE_TOKENS_LEAST = 256
 
 ANSWER_TOKENS_MOST = 2_048
 
+ANSWER_TOKENS_BOUND = 2 * ANSWER_TOKENS_MOST
+"""No answer is longer: a model that does not end would go on for minutes, and what it thinks counts too."""
+
 FAILURES_IN_A_ROW = 3
 """After so many calls in a row without an answer the model counts as gone, and no more is asked of it."""
 
@@ -33,7 +37,13 @@ class Reviewer(Protocol):
     """The part of a :class:`~timmy_tui.services.delegation.delegator.Delegator` that a review needs."""
 
     async def ask(
-        self, prompt: str, *, task: str = "quick", model: str | None = None, schema: Json = None
+        self,
+        prompt: str,
+        *,
+        task: str = "quick",
+        model: str | None = None,
+        schema: Json = None,
+        max_tokens: int | None = None,
     ) -> LLMResponse:
         """One answer, or why there is none."""
 
@@ -74,7 +84,7 @@ async def review_diff(
         skipped=skipped,
         notes=notes,
         files=len({file.path for file in files}),
-        pieces=len(split.pieces),
+        pieces=run.total,
         answered=run.answered,
         dropped=run.dropped,
         model=", ".join(run.models),
@@ -115,7 +125,8 @@ class _Run:
         self.task = task
         self.model = model
         self.on_progress = on_progress
-        self.waiting = iter(pieces)
+        self.waiting = deque(pieces)
+        self.total = len(pieces)
         self.done = 0
         self.answered = 0
         self.failed_in_a_row = 0
@@ -139,7 +150,8 @@ class _Run:
             await asyncio.gather(*workers, return_exceptions=True)
 
     async def _work(self) -> None:
-        for piece in self.waiting:
+        while self.waiting:
+            piece = self.waiting.popleft()
             if self.failed_in_a_row >= FAILURES_IN_A_ROW:
                 self._gap(piece, f"not asked any more after {FAILURES_IN_A_ROW} failures: {self.last_error}")
             else:
@@ -149,10 +161,19 @@ class _Run:
 
     async def _review(self, piece: Piece) -> None:
         response = await self.delegator.ask(
-            review_prompt(piece.text), task=self.task, model=self.model, schema=FINDINGS_SCHEMA
+            review_prompt(piece.text),
+            task=self.task,
+            model=self.model,
+            schema=FINDINGS_SCHEMA,
+            max_tokens=ANSWER_TOKENS_BOUND,
         )
         self.tokens_in += response.tokens_in
         self.tokens_out += response.tokens
+        smaller = halved(piece) if response.problem == "too_long" else None
+        if smaller is not None:
+            self.waiting.extendleft(reversed(smaller))
+            self.total += len(smaller)
+            return
         if not response.success:
             self.failed_in_a_row += 1
             self.last_error = clean_error(response.error or "no answer")
@@ -179,4 +200,4 @@ class _Run:
 
     def _tell(self) -> None:
         if self.on_progress is not None:
-            self.on_progress(Progress(self.done, len(self.pieces)))
+            self.on_progress(Progress(self.done, self.total))

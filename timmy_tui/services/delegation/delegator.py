@@ -12,11 +12,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, M
 from contextlib import aclosing, asynccontextmanager
 
 from timmy_tui.config import CascadeConfig, ConfigError, ProviderConfig, Settings, load_cascade
+from timmy_tui.services.answer import AnswerReading, take_answer
 from timmy_tui.services.cascade.batched_metrics import BatchedMetrics
 from timmy_tui.services.cascade.cascade import Cascade
 from timmy_tui.services.cascade.metrics_store import MetricsStore
 from timmy_tui.services.cascade.providers.ollama import OllamaProvider
-from timmy_tui.services.cascade.records import CallError, Completion, CompletionRequest, Provider
+from timmy_tui.services.cascade.records import CallError, CallProblem, Completion, CompletionRequest, Provider
 from timmy_tui.services.delegation.chains import Choice, choose
 from timmy_tui.services.delegation.records import LLMResponse
 from timmy_tui.services.locality import host_place
@@ -71,6 +72,7 @@ class Delegator:
         model: str | None = None,
         timeout_s: float | None = None,
         schema: Json = None,
+        max_tokens: int | None = None,
         on_text: Callable[[str], None] | None = None,
     ) -> LLMResponse:
         """The first answer of the task's chain (or of ``model`` alone) within ``timeout_s`` for everything.
@@ -81,10 +83,13 @@ class Delegator:
         usual_s = self._config.timeout_s
         until = began + (timeout_s or usual_s)
         asked = backend = ""
+        problem: CallProblem | None = None
 
         def failed(error: str, hint: str = "") -> LLMResponse:
             took_ms = (time.perf_counter() - began) * 1000
-            return LLMResponse("", asked, backend, took_ms, 0, 0.0, success=False, error=error, hint=hint, task=task)
+            return LLMResponse(
+                "", asked, backend, took_ms, 0, 0.0, success=False, error=error, hint=hint, task=task, problem=problem
+            )
 
         chain = (model,) if model else self._config.chain(task)
         if chain is None:
@@ -101,14 +106,16 @@ class Delegator:
                     if left_s <= 0:
                         told.append("no time left")
                         break
+                    reading = None if on_text is None else AnswerReading()
                     request = CompletionRequest(
                         prompt=prompt,
                         caller=self._caller,
                         timeout_s=left_s,
                         schema=schema,
+                        max_tokens=max_tokens,
                         model=name or None,
                         task=task,
-                        on_text=on_text,
+                        on_text=None if reading is None or on_text is None else _said_only(reading, on_text),
                         impatient=timeout_s is not None and timeout_s < usual_s,
                     )
                     asked, backend = name, cascade.providers[0].name
@@ -117,10 +124,16 @@ class Delegator:
                     )
                     if too_long is not None:
                         told.append(too_long)
+                        problem = "too_long"
                         continue
                     outcome = await cascade.run(request, _said)
-                    if outcome.completion is not None:
-                        return _response(outcome.completion, (time.perf_counter() - began) * 1000, task)
+                    if outcome.completion is not None and outcome.value is not None:
+                        rest = reading.finish() if reading is not None else ""
+                        if on_text is not None and rest:
+                            on_text(rest)
+                        took_ms = (time.perf_counter() - began) * 1000
+                        return _response(outcome.completion, outcome.value, took_ms, task)
+                    problem = outcome.problem or problem
                     told += [f"{name or attempt.provider}: {attempt.error}" for attempt in outcome.attempts]
                     if outcome.begun:
                         break
@@ -281,16 +294,28 @@ def _loop_time(until: float) -> float:
 
 
 def _said(completion: Completion) -> str:
-    if not completion.text.strip():
-        raise CallError("empty", "an answer without text")
-    return completion.text
+    answer = take_answer(completion.text)
+    if not answer.text.strip():
+        raise CallError("empty", "only thinking, no answer" if answer.thought else "an answer without text")
+    return answer.text
 
 
-def _response(completion: Completion, latency_ms: float, task: str) -> LLMResponse:
+def _said_only(reading: AnswerReading, on_text: Callable[[str], None]) -> Callable[[str], None]:
+    """``on_text`` for pieces of a model's text: it gets those of the answer."""
+
+    def take(piece: str) -> None:
+        said = reading.feed(piece)
+        if said:
+            on_text(said)
+
+    return take
+
+
+def _response(completion: Completion, text: str, latency_ms: float, task: str) -> LLMResponse:
     tokens = completion.tokens_out or 0
     took_ms = completion.eval_ms or latency_ms
     return LLMResponse(
-        text=completion.text,
+        text=text,
         model=completion.model or "",
         backend=completion.provider,
         latency_ms=latency_ms,

@@ -32,3 +32,5 @@ class LLMResponse(Struct, frozen=True):
     """The answer ended at its length limit."""
     load_ms: float | None = None
     eval_ms: float | None = None
+    problem: str | None = None
+    """What kind of failure the last one was: a :data:`~timmy_tui.services.cascade.records.CallProblem`."""

@@ -13,6 +13,7 @@ from timmy_tui.glyphs import Glyphs
 from timmy_tui.services.cascade.providers.hermes_foresee import foresee
 from timmy_tui.services.doctor.findings import Finding, FindingState, finding, healthy
 from timmy_tui.services.doctor.machine import (
+    disk_finding,
     extra_findings,
     file_findings,
     python_findings,
@@ -39,6 +40,7 @@ def _examined(settings: Settings, env: Mapping[str, str], snapshot: Snapshot, no
         *python_findings(),
         *terminal_findings(env, terminal_size()),
         *file_findings(settings),
+        disk_finding(settings.timmy_home),
         *_hermes(settings, env, snapshot),
         *stack_findings(settings, snapshot, now),
         *extra_findings(),

@@ -12,16 +12,20 @@ from pathlib import Path
 
 from timmy_tui.config import Settings
 from timmy_tui.services.doctor.findings import Finding, finding
+from timmy_tui.services.doctor.install import install_command
+from timmy_tui.text import bytes_text
 
-OLDEST_PYTHON, FIRST_UNTESTED_PYTHON = (3, 11), (3, 14)
+OLDEST_PYTHON = (3, 11)
 
 SMALLEST_COLUMNS, SMALLEST_ROWS = 40, 12
 """Below this the console only says that the terminal is too small (DESIGN §7)."""
 
+DISK_BROKEN_BYTES, DISK_LOW_BYTES = 20_000_000, 1_000_000_000
+
 EXTRAS = {
-    "gpu": (("pynvml", "psutil"), "GPU and memory figures"),
-    "redis": (("redis",), "a queue shared by several machines"),
-    "web": (("textual_serve",), "the console in a browser"),
+    "gpu": ("pynvml", "nvidia-ml-py", "the GPU's own figures"),
+    "redis": ("redis", "redis", "a queue shared by several machines"),
+    "web": ("textual_serve", "textual-serve", "the console in a browser"),
 }
 
 
@@ -30,8 +34,6 @@ def python_findings(version: tuple[int, int] = sys.version_info[:2]) -> Iterator
     text = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     if version < OLDEST_PYTHON:
         yield finding("python", "broken", f"{text}: too old", "install Python 3.11 or newer")
-    elif version >= FIRST_UNTESTED_PYTHON:
-        yield finding("python", "note", f"{text}: newer than what was tested")
     else:
         yield finding("python", "ok", text)
 
@@ -121,8 +123,26 @@ def _home(home: Path) -> Finding:
 
 def extra_findings() -> Iterator[Finding]:
     """The optional parts that are installed."""
-    for extra, (modules, purpose) in EXTRAS.items():
-        if all(find_spec(module) for module in modules):
+    for extra, (module, package, purpose) in EXTRAS.items():
+        if find_spec(module):
             yield finding(f"extra {extra}", "ok", f"installed: {purpose}")
         else:
-            yield finding(f"extra {extra}", "note", f"not installed: {purpose}", f"pip install 'timmy-tui[{extra}]'")
+            yield finding(f"extra {extra}", "note", f"not installed: {purpose}", install_command(package))
+
+
+def disk_finding(home: Path) -> Finding:
+    """The room where ticks and labels are written: without any, nothing that is decided is kept."""
+    folder = next((place for place in (home, *home.parents) if place.is_dir()), Path("/"))
+    try:
+        room = os.statvfs(folder)
+    except OSError as error:
+        return finding("disk", "note", f"the room at {folder} is unknown: {error.strerror}")
+    free_bytes, free_files = room.f_bavail * room.f_frsize, room.f_favail
+    told = f"{bytes_text(free_bytes)} free at {folder}"
+    if room.f_files and free_files == 0:
+        return finding("disk", "broken", f"no file can be made at {folder}: 0 inodes are free", "remove files there")
+    if free_bytes < DISK_BROKEN_BYTES:
+        return finding("disk", "broken", f"the disk is full: {told}", "make room: no tick and no label can be kept")
+    if free_bytes < DISK_LOW_BYTES:
+        return finding("disk", "note", f"the disk is nearly full: {told}", "make room soon")
+    return finding("disk", "ok", told)

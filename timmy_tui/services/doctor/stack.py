@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from timmy_tui.config import ConfigError, Settings, load_cascade
 from timmy_tui.services.doctor.findings import Finding, FindingState, finding
+from timmy_tui.services.doctor.install import install_command
 from timmy_tui.services.providers.records import ProviderStatus
 from timmy_tui.services.severity import ollama_text, source_state
 from timmy_tui.services.snapshot import OllamaServer, Snapshot
@@ -59,7 +60,7 @@ def _worker(settings: Settings, snapshot: Snapshot) -> Iterator[Finding]:
         yield finding("worker", "broken", reading.error or "its state gave no answer", reading.hint)
         return
     if value.queue_error:
-        extra = "pip install 'timmy-tui[redis]'" if settings.config.queue.url.startswith("redis") else ""
+        extra = install_command("redis") if settings.config.queue.url.startswith("redis") else ""
         yield finding("queue", "broken", f"{value.queue}: {value.queue_error}", reading.hint or extra)
     else:
         pending = "not there yet" if value.pending is None else f"{value.pending} pending"

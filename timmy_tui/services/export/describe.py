@@ -18,7 +18,6 @@ from timmy_tui.services.export.manifest import (
     LogFacts,
     Manifest,
     OptionFacts,
-    Provenance,
     SessionFacts,
     Totals,
     TrainingFacts,
@@ -70,12 +69,13 @@ def describe(
             unknown_label_events=fold.unknown_events,
         ),
         replaced_characters=gathered.mended_characters,
+        marked_completions=gathered.marked_completions,
         inputs=InputFacts(
             ticks=gathered.inputs,
             labels=_labels_file(labels_path),
             sessions=SessionFacts(gathered.sessions_used, gathered.sessions_sha256) if gathered.sessions_used else None,
         ),
-        warnings=tuple(_warnings(chosen, training, gathered.provenance)),
+        warnings=tuple(_warnings(chosen, training, gathered, options)),
     )
     guide = write_text(folder / README_NAME, guide_text(manifest))
     manifest = _with_file(manifest, README_NAME, guide)
@@ -100,6 +100,7 @@ def _option_facts(options: ExportOptions) -> OptionFacts:
         operator=Redactor(home_folder()).text(operator) if operator and options.redact else operator,
         split=options.split,
         redact=options.redact,
+        keep_marks=options.keep_marks,
     )
 
 
@@ -147,9 +148,12 @@ def _labels_file(path: Path) -> InputFile | None:
     return reader.input_file
 
 
-def _warnings(chosen: Chosen, training: TrainingFacts, provenance: Provenance) -> list[str]:
+def _warnings(chosen: Chosen, training: TrainingFacts, gathered: Gathered, options: ExportOptions) -> list[str]:
     """What somebody who trains on this should know."""
     told = []
+    marked = gathered.marked_completions
+    if marked and options.keep_marks:
+        told.append(f"{marked:,} answers hold marks of turns or of thinking: a tokenizer reads them as its own tokens")
     if training.max_length > DEFAULT_MAX_LENGTH:
         told.append(
             f"rows are longer than TRL's default max_length of {DEFAULT_MAX_LENGTH}:"
@@ -167,7 +171,7 @@ def _warnings(chosen: Chosen, training: TrainingFacts, provenance: Provenance) -
         told.append("0 cross-tick pairs possible: prompts differ")
     if training.equal_neighbours:
         told.append(f"{training.equal_neighbours:,} neighbours in kto.jsonl have the same text; no order has fewer")
-    reconstructed = provenance.prompt_sources.get("reconstructed", 0)
+    reconstructed = gathered.provenance.prompt_sources.get("reconstructed", 0)
     if reconstructed:
         told.append(f"{reconstructed:,} prompts are reconstructed: the log did not keep what was sent")
     return told

@@ -16,7 +16,7 @@ from timmy_tui.services.export.catalog import Catalog
 from timmy_tui.services.export.lines import InputFile, LogReader
 from timmy_tui.services.export.manifest import Provenance
 from timmy_tui.services.export.output import OutputFile, WrittenFile
-from timmy_tui.services.export.reasons import EARLIER, SESSION_CHANGED, TICK_CHANGED, TICK_GONE, TIMELESS
+from timmy_tui.services.export.reasons import EARLIER, SESSION_CHANGED, TICK_CHANGED, TICK_GONE, TIMELESS, UNPINNED
 from timmy_tui.services.export.records import TICKS_FOLDER, ExportOptions, ExportProgress, home_folder, stop_if
 from timmy_tui.services.export.redact import Redactor
 from timmy_tui.services.export.sampling import Candidate, Sampler
@@ -59,6 +59,7 @@ class Gathered(Struct, frozen=True):
     sessions_sha256: str
     """Over the keys of the sessions' candidates, in their order; empty when none was used."""
     mended_characters: int
+    marked_completions: int
 
 
 class Gatherer:
@@ -82,7 +83,7 @@ class Gatherer:
         self._redactor = redactor
         self._copier = TickCopier(redactor)
         self._copies = folder / TICKS_FOLDER if "ticks" in options.formats else None
-        self._sampler = Sampler(spool, redactor, self._dropped)
+        self._sampler = Sampler(spool, redactor, self._dropped, keep_marks=options.keep_marks)
         self._since_at = None if options.since is None else _midnight(options.since)
         # What is not met yet, so that at the end it is known which labels are of nothing that is there.
         self._candidates = set(labels.candidates())
@@ -112,6 +113,7 @@ class Gatherer:
             len(sessions),
             hashlib.sha256("\n".join(sessions).encode()).hexdigest() if sessions else "",
             self._sampler.mended_characters,
+            self._sampler.marked_completions,
         )
 
     def _read_file(self, path: Path, copies: list[WrittenFile]) -> InputFile:
@@ -181,6 +183,9 @@ class Gatherer:
             self._early[key] = TIMELESS if at is None else EARLIER
             return verdict
         self._early.pop(key, None)
+        if head.prompt_note:
+            dropped[UNPINNED] += 1
+            return verdict
         self._counts.labelled_by_rules += not by_model(head)
         candidate = Candidate(
             tick_id=tick_id,

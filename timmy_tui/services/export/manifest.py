@@ -51,6 +51,7 @@ class OptionFacts(Struct, frozen=True):
     operator: str | None
     split: float
     redact: bool
+    keep_marks: bool
 
 
 class SessionFacts(Struct, frozen=True):
@@ -132,6 +133,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     logs: LogFacts
     replaced_characters: int
     """Lone surrogates and NULs that became U+FFFD."""
+    marked_completions: int
+    """Answers with marks of turns or of thinking; left out unless ``keep_marks``."""
     inputs: InputFacts
     warnings: tuple[str, ...]
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from timmy_tui.services.appending import make_private_folder
 from timmy_tui.services.export.spool import FLUSH_BYTES, write_all
+from timmy_tui.services.json_lines import one_line
 
 
 class WrittenFile(Struct, frozen=True):
@@ -55,7 +56,7 @@ class OutputFile:
 
     def write_line(self, line: bytes) -> None:
         """Append ``line``, which holds no newline, and a newline."""
-        self._pending += line
+        self._pending += one_line(line)
         self._pending += b"\n"
         self._rows += 1
         if len(self._pending) >= FLUSH_BYTES:

@@ -6,6 +6,11 @@ EMPTY = "an empty prompt or answer"
 ONLY_A_DATE = "a text that is only a date"
 """``datasets`` would read a column of such texts as times (facts/annotation.md §4)."""
 
+MARKED = "an answer with marks of turns or of thinking (--keep-marks)"
+"""Tokenizers read ``<|im_end|>`` as the token itself."""
+
+UNPINNED = "the model was told more than the prompt"
+
 EARLIER = "before the first day asked for"
 TIMELESS = "no known time, and only a time since was asked for"
 

@@ -42,6 +42,8 @@ class ExportOptions(Struct, frozen=True):
     split: float = 0.0
     """The share of prompts, 0 to below 1, that goes to the ``*_test`` files: those whose SHA-256 is small enough."""
     redact: bool = True
+    keep_marks: bool = False
+    """Export answers with marks of turns or of thinking as well; they are counted in any case."""
     replace: bool = False
     """Replace a folder that is an earlier export."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from timmy_tui.text import masked
+from timmy_tui.masking import NAME_WORDS, masked, may_hold_secret
 
 _NAME = r"\w(?:[\w.-]*\w)?"
 # A path may stand within JSON within a text: its separators are doubled or escaped there.
@@ -24,22 +24,9 @@ _LOOKALIKE_BYTES = tuple(letter.encode() for letter in _LOOKALIKES)
 _LOOKALIKE_ESCAPES = tuple(f"\\u{ord(letter):04x}".encode() for letter in _LOOKALIKES)
 _ASCII_ESCAPE = re.compile(rb"\\u00[0-7]")
 
-_NAMES_OF_SECRETS = ("key", "token", "secret", "password", "passwd")
-"""What stands before a ``=`` or ``:`` and a secret, or ends what does."""
-_SECRET_STARTS = ("sk-", "pk-", "rk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "hf_", "xox", "AKIA")
 _PLACES = ("/home", "/users", "\\users", "/root")
 
-_NAMED = re.compile(r"\"?\s*[=:]")
-# In a line of JSON a quote or a blank may be escaped, and a name may be a key.
-_NAMED_IN_JSON = re.compile(rb"(?:\\u[0-9a-f]{4}|\\.|[\"\s\x1c-\x1f\x80-\xff])*[=:]")
-_SIGNS_IN_A_LINE = (b"@", b"bearer", b"hf_", b"xox", b"akia", b"/home", b"/root")
-# A look for what several signs have in common, and only where it is there, for the signs themselves.
-_SIGN_GROUPS = (
-    (b"k-", re.compile(rb"[spr]k-")),
-    (b"users", re.compile(rb"[\\/]users")),
-    (b"gh", re.compile(rb"gh[pousr]_")),
-)
-_NAMES_IN_A_LINE = tuple(word.encode() for word in _NAMES_OF_SECRETS)
+_PLACES_IN_A_LINE = (b"@", b"/home", b"/root", b"\\users", b"/users")
 
 REMEMBERED_TEXTS = 5_000
 REMEMBERED_CHARACTERS = 64
@@ -72,8 +59,7 @@ class Redactor:
     def _redacted(self, text: str) -> str:
         lowered = text.lower()
         certain = text.isascii() or not any(letter in text for letter in _LOOKALIKES)
-        if not certain or _may_hold_secret(text, lowered):
-            text = masked(text)
+        text = masked(text)
         if "@" in text:
             text = _EMAIL.sub("<email>", text)
         if not certain or any(place in lowered for place in _PLACES):
@@ -91,9 +77,7 @@ class Redactor:
     def may_touch(self, line: bytes) -> bool:
         """Whether anything in a line of JSON could be redacted; False is certain."""
         lowered = line.lower()
-        if self._any_line or any(sign in lowered for sign in _SIGNS_IN_A_LINE):
-            return True
-        if any(sign in lowered and pattern.search(lowered) for sign, pattern in _SIGN_GROUPS):
+        if self._any_line or any(sign in lowered for sign in _PLACES_IN_A_LINE):
             return True
         if self._home_bytes is not None and self._home_bytes in line:
             return True
@@ -101,7 +85,7 @@ class Redactor:
             return True
         if b"\\" in line and _hides_something(line, lowered):
             return True
-        return any(_is_named(lowered, name) for name in _NAMES_IN_A_LINE)
+        return may_hold_secret(lowered)
 
     def tree(self, tree: dict[str, object]) -> dict[str, object]:
         """A JSON object with every text in it redacted, keys too; a value below a secret's name is masked."""
@@ -131,7 +115,7 @@ class Redactor:
     def _under(self, key: str, value: str) -> str:
         """``password: hunter2`` is a secret, also where name and value are a key and its value."""
         lowered = key.lower()
-        if key.isascii() and not any(word in lowered for word in _NAMES_OF_SECRETS):
+        if key.isascii() and not any(word in lowered for word in (*NAME_WORDS, "authorization", "cookie")):
             return value
         named = f"{key}:"
         told = masked(named + value)
@@ -146,31 +130,6 @@ def _free_key(tree: dict[str, object], key: str) -> str:
     while f"{key}_{number}" in tree:
         number += 1
     return f"{key}_{number}"
-
-
-def _may_hold_secret(text: str, lowered: str) -> bool:
-    """Whether :func:`masked` could find something, where no letter is a lookalike."""
-    if "bearer" in lowered or ("@" in text and "://" in text) or any(start in text for start in _SECRET_STARTS):
-        return True
-    for name in _NAMES_OF_SECRETS:
-        place = lowered.find(name)
-        while place >= 0:
-            place += len(name)
-            if _NAMED.match(lowered, place):
-                return True
-            place = lowered.find(name, place)
-    return False
-
-
-def _is_named(lowered: bytes, name: bytes) -> bool:
-    """Whether ``name`` stands before a value anywhere in a line of JSON."""
-    place = lowered.find(name)
-    while place >= 0:
-        place += len(name)
-        if _NAMED_IN_JSON.match(lowered, place):
-            return True
-        place = lowered.find(name, place)
-    return False
 
 
 def _hides_something(line: bytes, lowered: bytes) -> bool:

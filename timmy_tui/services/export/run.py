@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from timmy_tui.config import Settings
 from timmy_tui.services.export.check import check_folder
 from timmy_tui.services.export.choose import Chosen, choose
@@ -56,7 +58,7 @@ def _settled(options: ExportOptions) -> ExportOptions:
     if not 0 <= options.split < 1:
         raise ExportError("The share for the test files is from 0 to below 1", "Take 0.1 for a tenth")
     formats = tuple(name for name in ALL if name in options.formats)
-    return ExportOptions(formats, options.since, options.operator, options.split, options.redact, options.replace)
+    return replace(options, formats=formats)
 
 
 def _refuse_nothing(chosen: Chosen, gathered: Gathered, options: ExportOptions, operators: tuple[str, ...]) -> None:

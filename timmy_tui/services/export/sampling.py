@@ -9,11 +9,12 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from timmy_tui.services.answer import has_marks
 from timmy_tui.services.export.answers import Verdict, Word, without_empty_edit
 from timmy_tui.services.export.catalog import Catalog
 from timmy_tui.services.export.manifest import Provenance, by_name
 from timmy_tui.services.export.passages import is_date, no_date, passage_of, well_formed
-from timmy_tui.services.export.reasons import EMPTY, ONLY_A_DATE
+from timmy_tui.services.export.reasons import EMPTY, MARKED, ONLY_A_DATE
 from timmy_tui.services.export.redact import Redactor
 from timmy_tui.services.export.spool import Sample, Spool
 
@@ -39,10 +40,15 @@ class Candidate(Struct, frozen=True):
 class Sampler:
     """Redacts, mends and spools candidates."""
 
-    def __init__(self, spool: Spool, redactor: Redactor | None, dropped: Counter[str]) -> None:
+    def __init__(
+        self, spool: Spool, redactor: Redactor | None, dropped: Counter[str], *, keep_marks: bool = False
+    ) -> None:
         self.spool = spool
         self.catalog = Catalog()
         self.mended_characters = 0
+        self.marked_completions = 0
+        """Answers with marks of turns or of thinking, left out or not."""
+        self._keep_marks = keep_marks
         self._redactor = redactor
         self._dropped = dropped
         self._groups: dict[str, Counter[str]] = {name: Counter() for name in _GROUPS}
@@ -60,7 +66,11 @@ class Sampler:
         if is_date(prompt) or is_date(completion):
             self._dropped[ONLY_A_DATE] += 1
             return
+        if self._is_left_out(completion):
+            return
         verdict = self._without_dates(verdict)
+        if verdict.alternative is not None and self._is_left_out(verdict.alternative.response):
+            verdict = replace(verdict, alternative=None)
         redacted = prompt != candidate.prompt or completion != candidate.completion
         correction = None if verdict.correction is None else self._exported(verdict.correction, True)
         if correction is not None and correction == completion:
@@ -111,6 +121,14 @@ class Sampler:
         words = (sample.label_by, sample.correction_by, sample.preference_by)
         for operator in {word.operator for word in words if word.at or word.operator} or {""}:
             groups["operators"][operator or UNKNOWN] += 1
+
+    def _is_left_out(self, answer: str) -> bool:
+        if not has_marks(answer):
+            return False
+        self.marked_completions += 1
+        if not self._keep_marks:
+            self._dropped[MARKED] += 1
+        return not self._keep_marks
 
     def _without_dates(self, verdict: Verdict) -> Verdict:
         """``verdict`` without a correction or an alternative that is only a date."""

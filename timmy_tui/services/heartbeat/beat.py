@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from timmy_tui.config import Settings
 from timmy_tui.services.cascade.build import build_cascade
-from timmy_tui.services.cascade.records import CascadeOutcome, Completion, CompletionRequest
+from timmy_tui.services.cascade.records import CallError, CascadeOutcome, Completion, CompletionRequest
 from timmy_tui.services.events import append_event
 from timmy_tui.services.heartbeat.act import ActionOutcome, act
 from timmy_tui.services.heartbeat.approvals import EVENT_SOURCE, Approvals
@@ -22,6 +22,7 @@ from timmy_tui.services.heartbeat.deadlines import contained
 from timmy_tui.services.heartbeat.decision import DECISION_SCHEMA, parse_decision
 from timmy_tui.services.heartbeat.perceive import perceive
 from timmy_tui.services.heartbeat.prompt import build_prompt
+from timmy_tui.services.heartbeat.refused import alarm_in
 from timmy_tui.services.heartbeat.rules import decide_by_rules
 from timmy_tui.services.heartbeat.tick_writer import TickDraft, TickWriter, Trigger, WrittenTick
 from timmy_tui.services.reading import SourceError
@@ -33,6 +34,9 @@ Phase = Literal["perceive", "decide", "act", "record"]
 T = TypeVar("T")
 
 CALLER = "heartbeat_tick"
+
+ANSWER_TOKENS_MOST = 4_096
+"""A decision has a hundred; the rest is for a model that thinks. Without a bound some never come to an end."""
 
 PERCEIVE_SHARE = 0.25
 ACT_SHARE = 0.2
@@ -153,24 +157,40 @@ async def _decide(
         model=heartbeat.model or None,
         local_only=heartbeat.local_only,
         task="heartbeat",
+        max_tokens=ANSWER_TOKENS_MOST,
     )
     began = time.perf_counter()
-    outcome = await contained(_ask_cascade(settings, env, clock, request), request.timeout_s + CASCADE_OVERRUN_S)
+    refused: list[str] = []
+
+    def accept(completion: Completion) -> Decision:
+        try:
+            return parse_decision(completion.text)
+        except CallError:
+            refused.append(completion.text)
+            raise
+
+    asking = _ask_cascade(settings, env, clock, request, accept)
+    outcome = await contained(asking, request.timeout_s + CASCADE_OVERRUN_S)
+    alarm = await asyncio.to_thread(alarm_in, refused, prompt)
     if isinstance(outcome, BaseException):
         took_ms = (time.perf_counter() - began) * 1000
         attempts = (Attempt("cascade", _told(outcome), took_ms),)
-        return _Decided(decide_by_rules(perception), None, False, attempts)
+        return _Decided(decide_by_rules(perception, alarm), None, False, attempts)
     if outcome.value is None:
-        return _Decided(decide_by_rules(perception), outcome.last_completion, False, outcome.attempts)
+        return _Decided(decide_by_rules(perception, alarm), outcome.last_completion, False, outcome.attempts)
     return _Decided(outcome.value, outcome.completion, True, outcome.attempts)
 
 
 async def _ask_cascade(
-    settings: Settings, env: Mapping[str, str], clock: Callable[[], float], request: CompletionRequest
+    settings: Settings,
+    env: Mapping[str, str],
+    clock: Callable[[], float],
+    request: CompletionRequest,
+    accept: Callable[[Completion], Decision],
 ) -> CascadeOutcome[Decision]:
     cascade = build_cascade(settings, env, clock)
     try:
-        return await cascade.run(request, lambda completion: parse_decision(completion.text))
+        return await cascade.run(request, accept)
     finally:
         await cascade.aclose()
 
@@ -228,6 +248,7 @@ def _draft(
         session_id=completion.session_id if completion else None,
         duration_ms=duration_ms,
         attempts=decided.attempts,
+        decided_by="model" if decided.by_model else "rules",
     )
 
 

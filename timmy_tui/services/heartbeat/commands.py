@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from timmy_tui.masking import masked
 from timmy_tui.services.process_group import signal_group
-from timmy_tui.text import clean, clean_error, masked
+from timmy_tui.text import clean, clean_error
 
 OUTPUT_LIMIT_BYTES = 64 * 1024
 """What is kept of a command's output; the rest is read and dropped."""

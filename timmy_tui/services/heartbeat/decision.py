@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 
+from timmy_tui.services.answer import is_placeholder, said_objects
 from timmy_tui.services.cascade.records import CallError
 from timmy_tui.services.heartbeat.json_objects import KeyKinds, find_objects
 from timmy_tui.services.ticks.records import Decision
@@ -16,7 +16,7 @@ ACTIONS_LIMIT = 20
 ACTION_LENGTH = 200
 
 TEXT_LIMIT = 2_000_000
-"""Characters looked at, from the end: the decision is the last thing that an answer says."""
+"""Characters looked at: a first turn that is longer repeats itself."""
 
 SEVERITIES = ("ok", "warning", "critical")
 
@@ -47,20 +47,19 @@ _SEVERITIES = {
     "critical": "critical",
 }
 
-_THINKING = re.compile(r"<(?P<close>/)?\s*(?:think|thinking|thought|reasoning)\s*>", re.IGNORECASE)
-
 
 def parse_decision(text: str) -> Decision:
-    """The last JSON object in ``text`` that has ``actions``, ``severity`` and ``reasoning`` of the right types.
+    """The last JSON object of the answer that has ``actions``, ``severity`` and ``reasoning`` of the right types.
 
-    Fences and prose around it do not matter; an object that stands within the model's thinking is no answer. An
-    object inside another such object, or inside a JSON string, is a part of that one. Severities are normalised to
+    Fences and prose around it do not matter; what is the answer in ``text`` :mod:`timmy_tui.services.answer` knows.
+    An object inside another such object, or inside a JSON string, is a part of that one, and the template said again
+    is none. Severities are normalised to
     ``ok``, ``warning`` or ``critical``; an action may be a string or an object with a ``name`` or an ``action``.
     Strings of the result are cleaned. Time grows with the length of ``text``.
 
     Raises :class:`CallError` ``wrong_shape`` that says what is wrong.
     """
-    tree = _tree(text[-TEXT_LIMIT:])
+    tree = _tree(text[:TEXT_LIMIT])
     return Decision(
         severity=_severity(tree.get("severity")),
         reasoning=_reasoning(tree.get("reasoning")),
@@ -73,7 +72,7 @@ def verbatim_decision(text: str) -> Decision:
 
     Raises :class:`CallError` where that does, and for more actions than are kept.
     """
-    decision, tree = parse_decision(text), _tree(text[-TEXT_LIMIT:])
+    decision, tree = parse_decision(text), _tree(text[:TEXT_LIMIT])
     reasoning, actions = tree["reasoning"], tree["actions"]
     assert isinstance(reasoning, str)
     assert isinstance(actions, list)
@@ -84,17 +83,27 @@ def verbatim_decision(text: str) -> Decision:
 
 
 def _tree(text: str) -> dict[str, object]:
-    found = find_objects(text, _SHAPE)
-    if not found:
-        raise _wrong(_what_is_there(text))
-    start, end = found[-1]
-    if _within_thinking(text, found):
-        raise _wrong("the only decision is a part of the model's thinking")
+    said, found = said_objects(text, _SHAPE)
+    trees = [tree for start, end in found if not _is_template(tree := _loaded(said[start:end]))]
+    if trees:
+        return trees[-1]
+    if not found and find_objects(text, _SHAPE):
+        raise _wrong("the only decision is a part of the model's thinking, or of a turn that is not its own")
+    raise _wrong("the only decision is the template" if found else _what_is_there(said))
+
+
+def _loaded(text: str) -> dict[str, object]:
     try:
-        tree: dict[str, object] = json.loads(text[start:end], strict=False)
+        tree: dict[str, object] = json.loads(text, strict=False)
     except (ValueError, RecursionError):
         raise _wrong("the decision is no valid JSON") from None
     return tree
+
+
+def _is_template(tree: dict[str, object]) -> bool:
+    """The example of the prompt, said again: ``"reasoning": "…"``."""
+    reasoning = tree["reasoning"]
+    return isinstance(reasoning, str) and is_placeholder(reasoning)
 
 
 def _what_is_there(text: str) -> str:
@@ -103,22 +112,6 @@ def _what_is_there(text: str) -> str:
     if '"severity"' not in text:
         return "no JSON object with a severity in the answer"
     return "no complete JSON object with actions, severity and reasoning in the answer"
-
-
-def _within_thinking(text: str, found: tuple[tuple[int, int], ...]) -> bool:
-    """The last object is followed by the end of a thought, or preceded by the start of one that never ends."""
-    start, end = found[-1]
-    if any(mark["close"] for mark in _THINKING.finditer(text, end)):
-        return True
-    inside = iter(found)
-    span = next(inside)
-    thinking = False
-    for mark in _THINKING.finditer(text, 0, start):
-        while span[1] <= mark.start():
-            span = next(inside)
-        if mark.start() < span[0]:  # a tag inside an object is a word of it
-            thinking = not mark["close"]
-    return thinking
 
 
 def _severity(value: object) -> str:

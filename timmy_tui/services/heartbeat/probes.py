@@ -21,11 +21,12 @@ from urllib.parse import urlsplit
 import msgspec
 
 from timmy_tui.config import CommandProbeConfig, HttpProbeConfig, TcpProbeConfig, expand_env
+from timmy_tui.masking import masked
 from timmy_tui.services.heartbeat.commands import run_command
 from timmy_tui.services.heartbeat.deadlines import ask_blocking
 from timmy_tui.services.http_library import import_httpx_off_loop
 from timmy_tui.services.locality import is_private_host
-from timmy_tui.text import Json, clean, clean_error, clean_tree, masked
+from timmy_tui.text import Json, clean, clean_error, clean_tree
 
 Facts = dict[str, Json]
 

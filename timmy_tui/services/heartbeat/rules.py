@@ -17,11 +17,11 @@ _Tree = Mapping[str, Json]
 _ALIVE = "_alive"
 
 
-def decide_by_rules(perception: Json) -> Decision:
+def decide_by_rules(perception: Json, alarm: str | None = None) -> Decision:
     """Severity ``fallback``, an ``ALERT: …`` for each thing that is known to be wrong, and the reason in plain words.
 
     Only what is said to be wrong counts: a key that is missing, null or of another type is unknown and raises no
-    alert.
+    alert. ``alarm`` is what an answer that was refused had warned of: then the severity is ``warning``.
     """
     tree = _branch(perception)
     alerts = tuple(dict.fromkeys(f"ALERT: {clean(what)}" for what in _wrongs(tree)))
@@ -31,8 +31,12 @@ def decide_by_rules(perception: Json) -> Decision:
         told = "nothing that they know is wrong."
     else:
         told = "; ".join(alert.removeprefix("ALERT: ") for alert in alerts) + "."
+    reasoning = f"No model decided; the rules looked at the state: {told}"
+    if alarm is None:
+        return Decision(severity="fallback", reasoning=reasoning, actions=alerts)
+    told = f"A model's answer could not be taken as a decision, and it warned: “{alarm}”"
     return Decision(
-        severity="fallback", reasoning=f"No model decided; the rules looked at the state: {told}", actions=alerts
+        severity="warning", reasoning=f"{told} {reasoning}", actions=("ALERT: a refused answer warned", *alerts)
     )
 
 

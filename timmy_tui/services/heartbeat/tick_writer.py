@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from timmy_tui import __version__
 from timmy_tui.services.appending import AppendError, append_locked, refused, write_lock
+from timmy_tui.services.json_lines import one_line
 from timmy_tui.services.ticks.backwards import end_of_lines, lines_backwards
 from timmy_tui.services.ticks.cursor import MAX_LINE_BYTES
 from timmy_tui.services.ticks.errors import TickLogError
@@ -65,6 +66,9 @@ class TickDraft(Struct, frozen=True):
     session_id: str | None
     duration_ms: float
     attempts: tuple[Attempt, ...]
+    decided_by: Literal["model", "rules"] = "model"
+    prompt_note: str | None = None
+    """Why :attr:`prompt` may not be all that the model was told; None = it is (DESIGN §9.8)."""
 
 
 class WrittenTick(Struct, frozen=True):
@@ -77,8 +81,8 @@ class WrittenTick(Struct, frozen=True):
     """Without its newline."""
 
 
-class _Record(Struct):
-    """One line, its keys in the order of DESIGN §5."""
+class _Record(Struct, omit_defaults=True):
+    """One line, its keys in the order of DESIGN §5; those that have a default stand there where they say something."""
 
     tick_id: str
     timestamp: str
@@ -96,6 +100,9 @@ class _Record(Struct):
     attempts: tuple[Attempt, ...]
     host: str
     writer: str
+    decided_by: Literal["model", "rules"] = "model"
+    """``rules``: the severity is theirs, whatever word it is."""
+    prompt_note: str | None = None
 
 
 class _GivenOut(Struct):
@@ -228,6 +235,8 @@ class TickWriter:
             ),
             host=self._host,
             writer=f"timmy-tui {__version__}",
+            decided_by=draft.decided_by,
+            prompt_note=draft.prompt_note,
         )
         line = _encoded(record)
         if len(line) > LINE_LIMIT_BYTES and record.response is not None:
@@ -246,7 +255,7 @@ class TickWriter:
 
 def _encoded(record: _Record) -> bytes:
     try:
-        return msgspec.json.encode(record)
+        return one_line(msgspec.json.encode(record))
     except UnicodeEncodeError:  # a lone surrogate of a model's; the escape of it is valid JSON
         return json.dumps(msgspec.to_builtins(record), separators=(",", ":")).encode()
 

@@ -13,6 +13,7 @@ import msgspec
 from timmy_tui import __version__
 from timmy_tui.config import Settings
 from timmy_tui.services.appending import append_line, append_locked, write_lock
+from timmy_tui.services.json_lines import one_line
 from timmy_tui.services.labels.log import LabelLog
 from timmy_tui.services.labels.records import VERSION, Alternative, LabelEvent, Preferred
 from timmy_tui.services.ticks.errors import TickLogError
@@ -130,7 +131,7 @@ class Labeller:
 
 def _encoded(record: dict[str, object]) -> bytes:
     try:
-        return msgspec.json.encode(record)
+        return one_line(msgspec.json.encode(record))
     except UnicodeEncodeError:  # a lone surrogate in what a model wrote: as an escape it is JSON
         import json
 

@@ -52,7 +52,7 @@ class DayLog:
         self.ticks = 0
         self.bad_lines = 0
         self.by_severity: Counter[Severity] = Counter()
-        self.model_decisions = 0
+        self.model_decisions = self.rule_decisions = 0
         self.incomplete = False
         self.note: Note | None = None
         self.last_two: tuple[Tick, ...] = ()
@@ -114,6 +114,7 @@ class DayLog:
                 self.ticks += 1
                 self.by_severity[head.severity] += 1
                 self.model_decisions += head.by_model
+                self.rule_decisions += head.by_rules
         self.heads += fresh
         whole = [parse_tick(data, head.place, self._zone) for head, data in zip(fresh[-2:], raw, strict=True)]
         # A line whose head is read can still be refused as a whole; then there is no more to show of it.

@@ -210,7 +210,7 @@ class HeartbeatStore:
             if today
             else (),
             model_decisions=today.model_decisions if today else 0,
-            fallback_decisions=today.by_severity["fallback"] if today else 0,
+            fallback_decisions=today.rule_decisions if today else 0,
             bad_lines=today.bad_lines if today else 0,
             incomplete_line=latest.incomplete if latest else False,
             labels=self._label_counts(),

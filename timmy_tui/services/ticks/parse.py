@@ -65,6 +65,8 @@ class HeadFacts(Struct):
     provider: object = None
     model: object = None
     dpo_label: object = None
+    decided_by: object = None
+    prompt_note: object = None
 
 
 _head_decoder = msgspec.json.Decoder(HeadFacts)
@@ -133,6 +135,7 @@ def head_of(facts: HeadFacts, place: TickPlace, zone: tzinfo | None) -> TickHead
         severity=severity_of(facts),
         model=_line(facts.model),
         by_model=by_model(facts),
+        by_rules=by_rules(facts),
         label=label_of(facts),
         summary=_first_line(reasoning) if isinstance(reasoning, str) else "",
         place=place,
@@ -148,10 +151,13 @@ def severity_of(facts: HeadFacts) -> Severity:
 
 
 def by_model(facts: HeadFacts) -> bool:
-    """A model decided: the severity is not ``fallback`` and there is a decision or someone who made it."""
-    return severity_of(facts) != "fallback" and (
-        facts.decision is not None or bool(facts.provider) or bool(facts.model)
-    )
+    """A model decided: the rules did not, and there is a decision or someone who made it."""
+    return not by_rules(facts) and (facts.decision is not None or bool(facts.provider) or bool(facts.model))
+
+
+def by_rules(facts: HeadFacts) -> bool:
+    """The hard-coded rules decided: the tick says so, or its severity is ``fallback``."""
+    return facts.decided_by == "rules" or severity_of(facts) == "fallback"
 
 
 def label_of(facts: HeadFacts) -> Label | None:
@@ -209,6 +215,8 @@ def _facts_of(tree: dict[str, object]) -> HeadFacts:
         provider=tree.get("provider"),
         model=tree.get("model"),
         dpo_label=tree.get("dpo_label"),
+        decided_by=tree.get("decided_by"),
+        prompt_note=tree.get("prompt_note"),
     )
 
 

@@ -51,6 +51,8 @@ class TickHead(Struct, frozen=True):
     summary: str
     """The first line of the reasoning."""
     place: TickPlace
+    by_rules: bool = False
+    """The hard-coded rules decided, whatever the severity; neither they nor a model did where there is no decision."""
 
 
 class IndexedTick(Struct, frozen=True):

@@ -11,6 +11,7 @@ import msgspec
 
 from timmy_tui.services.appending import AppendError, append_locked, write_lock
 from timmy_tui.services.cascade.records import CallError, Completion, CompletionRequest
+from timmy_tui.services.json_lines import one_line
 from timmy_tui.services.usage.records import UsageCall
 from timmy_tui.text import clean_error
 
@@ -29,7 +30,7 @@ def usage_line(call: UsageCall) -> bytes:
     """The call as one line of JSON, without its newline."""
     tree = msgspec.to_builtins(call)
     told = {"timestamp": call.timestamp, **{key: getattr(call, key) for key in _KEPT}, **tree}
-    return msgspec.json.encode(told)
+    return one_line(msgspec.json.encode(told))
 
 
 def usage_call(

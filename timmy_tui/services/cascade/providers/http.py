@@ -16,6 +16,7 @@ from timmy_tui.config import ProviderConfig
 from timmy_tui.services.cascade.records import CallError, CallProblem, CompletionRequest
 from timmy_tui.services.http_library import import_httpx
 from timmy_tui.services.locality import host_place
+from timmy_tui.services.ollama.decode import whole_number
 from timmy_tui.services.providers.found import Target
 from timmy_tui.services.providers.probe_errors import connection_text, status_text
 from timmy_tui.text import clean, clean_error
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 BODY_MAX_BYTES = 8_000_000
 """Far more than any completion; the largest list of models is a tenth of it."""
+
+MOST_WRAPPED = 4
+"""Errors within errors: a proxy's, a server's, a runner's."""
 
 ERROR_MAX_BYTES = 65_536
 
@@ -155,6 +159,10 @@ class JsonCaller:
 
     def _refused(self, status: int, body: bytes) -> CallError:
         """The error that an answer with ``status`` is."""
+        exceeded = _exceeded(body) if status == 400 else None
+        if exceeded is not None:
+            wanted, room = exceeded
+            return CallError("too_long", f"the prompt has {wanted:,} tokens; the context has {room:,}")
         said = self._without_key(_error_said(body))
         told = status_text(status, self._target.type, keyed=self._target.key is not None)
         if status in (401, 403):
@@ -276,8 +284,36 @@ def _error_said(body: bytes) -> str:
     return ""
 
 
+def _exceeded(body: bytes) -> tuple[int, int] | None:
+    """The prompt's tokens and the context's, where a refusal names both: llama.cpp's, and Ollama's around it."""
+    error: object = _decoded(body)
+    for _ in range(MOST_WRAPPED):
+        if isinstance(error, str):
+            error = _decoded(error.encode("utf-8", "replace"))
+        if not isinstance(error, dict):
+            return None
+        wanted, room = whole_number(error.get("n_prompt_tokens")), whole_number(error.get("n_ctx"))
+        if wanted is not None and room is not None:
+            return wanted, room
+        error = error.get("error")
+    return None
+
+
+def _decoded(body: bytes) -> object:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def _error_text(error: object) -> str:
-    """``"…"`` (Ollama) or ``{"message": "…"}`` (OpenAI, Anthropic) as one safe line."""
+    """``"…"`` (Ollama) or ``{"message": "…"}`` (OpenAI, Anthropic) as one safe line; one within the other too."""
+    for _ in range(MOST_WRAPPED):
+        if isinstance(error, str) and error.lstrip()[:1] == "{":
+            error = _decoded(error.encode("utf-8", "replace")) or error
+        if not (isinstance(error, dict) and isinstance(error.get("error"), dict | str)):
+            break
+        error = error["error"]
     if isinstance(error, dict):
         error = error.get("message") or error.get("type")
     if error is None:

@@ -19,6 +19,10 @@ from timmy_tui.text import clean
 _NS_PER_MS = 1e6
 _PS_TIMEOUT_S = 3.0
 
+LEAST_CUT_TOKENS, LEAST_CUT_BYTES = 256, 7_000
+BYTES_PER_TOKEN_LEAST, BYTES_PER_TOKEN_MOST = 3.5, 10.0
+"""No text has fewer, none that is more than repeated signs has more."""
+
 TAGS_KEPT_S = 5.0
 """Many calls in a row look once at what is installed."""
 
@@ -52,16 +56,22 @@ class OllamaProvider:
             "model": model,
             "messages": [{"role": "user", "content": request.prompt}],
             "stream": False,
+            "truncate": False,  # else what does not fit is cut to half the context without a word
         }
         if request.schema is not None:
             payload["format"] = request.schema
-        if request.seed is not None:
-            payload["options"] = {"seed": request.seed}  # of the sampler, not of the loader
+        # Of the sampler, not of the loader: neither makes the server load the model anew.
+        options: Object = {"seed": request.seed, "num_predict": request.max_tokens}
+        options = {key: value for key, value in options.items() if value is not None}
+        if options:
+            payload["options"] = options
         started = time.perf_counter()
         said: list[str] = []
         try:
             answer = await self._answer(payload, request, said, until)
-            return self._completion(model, answer, (time.perf_counter() - started) * 1000, request.seed)
+            completion = self._completion(model, answer, (time.perf_counter() - started) * 1000, request.seed)
+            await self._check_whole(request.prompt, model, completion.tokens_in, until)
+            return completion
         except CallError as error:
             begun, hint, problem = bool(said), error.hint, error.problem
             if problem == "not_found":
@@ -89,6 +99,29 @@ class OllamaProvider:
         if done is None:
             raise CallError("server", "the answer broke off")
         return {**done, "message": {**object_of(done, "message"), "content": "".join(said)}}
+
+    async def _check_whole(self, prompt: str, model: str, tokens_in: int | None, until: float) -> None:
+        """Raise ``CallError`` for a prompt of which the server read only a part (facts/ollama.md, Corrections).
+
+        One that ignores ``truncate`` keeps half of its context. Very few tokens are no cut: what an old server had
+        in its cache it does not count.
+        """
+        size_bytes = len(prompt.encode("utf-8", "replace"))
+        if tokens_in is None or tokens_in < LEAST_CUT_TOKENS or size_bytes < LEAST_CUT_BYTES:
+            return
+        if tokens_in * BYTES_PER_TOKEN_LEAST > size_bytes:
+            return
+        cut = tokens_in * BYTES_PER_TOKEN_MOST < size_bytes
+        if not cut:
+            loaded = next((found for found in await self.loaded(until) if found.name == model), None)
+            context = loaded.context_length if loaded is not None else None
+            cut = context is not None and size_bytes > context * BYTES_PER_TOKEN_LEAST and tokens_in <= context / 2 + 2
+        if cut:
+            about = round(size_bytes / 4)
+            told = f"the server cut the prompt: it read {tokens_in:,} of about {about:,} tokens"
+            raise CallError(
+                "too_long", told, "Give the model more context (OLLAMA_CONTEXT_LENGTH), or a shorter prompt"
+            )
 
     async def load(self, model: str, until: float) -> None:
         """Have a model in memory as the server likes it: only then does it say how long its context is."""

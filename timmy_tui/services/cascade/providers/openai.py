@@ -45,6 +45,8 @@ class OpenAIProvider:
         }
         if request.seed is not None:
             payload["seed"] = request.seed
+        if request.max_tokens is not None:
+            payload["max_tokens"] = request.max_tokens
         started = time.perf_counter()
         answer = await self._ask("/chat/completions", payload, until)
         return self._completion(model, answer, (time.perf_counter() - started) * 1000, request.seed)
