@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from timmy_tui.services.cascade.records import CallError
 from timmy_tui.services.heartbeat.decision import ACTIONS_LIMIT, DECISION_SCHEMA, parse_decision
-from timmy_tui.services.heartbeat.json_objects import find_objects
+from timmy_tui.services.json_objects import find_objects
 from timmy_tui.services.ticks.records import Decision
 from timmy_tui.text import BLOCK_LIMIT, clean
 
@@ -199,7 +199,7 @@ def test_every_whole_object_is_read_to_its_end(tree: object) -> None:
 )
 def test_floods_of_brackets_take_steps_in_proportion(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted, not timed: no place of the text is begun as an object twice."""
-    from timmy_tui.services.heartbeat import json_objects
+    from timmy_tui.services import json_objects
 
     begun: list[int] = []
     read = json_objects._Reading.read

@@ -341,3 +341,20 @@ async def test_a_run_on_answer_is_its_first_turn(tmp_path: Path, env: dict[str, 
     with ollama(chat(f"{GRAVE}<|im_end|>\n<|im_start|>user\nNow?<|im_end|>\n<|im_start|>assistant\n{CALM}")) as server:
         beat = await beat_once(settings(tmp_path, server.url), env, trigger="manual")
     assert beat.severity == "critical"
+
+
+async def test_a_newly_pulled_model_changes_nothing(tmp_path: Path, env: dict[str, str]) -> None:
+    """Without a configured model the heartbeat stays with the one that decided last, as long as it is there."""
+    other = {"name": "newest:70b", "model": "newest:70b", "digest": "d2", "size": 9, "details": {}}
+    asked: list[str] = []
+    with ollama(chat(CALM)) as server:
+        server.bodies["/api/ps"] = json.dumps({"models": []})
+        for listed in ([MODEL], [other, MODEL], [other]):
+            server.bodies["/api/tags"] = json.dumps({"models": listed})
+            model = "newest:70b" if listed == [other] else "hermes4:14b"
+            server.bodies["/api/chat"] = chat(CALM).replace("hermes4:14b", model)
+            await beat_once(settings(tmp_path, server.url), env, trigger="manual")
+            asked = [json.loads(one.body)["model"] for one in server.requests if one.path == "/api/chat"]
+    assert asked == ["hermes4:14b", "hermes4:14b", "newest:70b"]
+    told = [event for event in recent_events(tmp_path / ".timmy" / "timmy.db", 50) if event.event_type == "model"]
+    assert [event.data for event in told] == [{"before": "hermes4:14b", "now": "newest:70b"}]

@@ -196,7 +196,8 @@ def test_the_note_tells_what_happened_to_todays_file(world: World) -> None:
 def test_a_tick_is_loaded_whole_from_its_place(world: World) -> None:
     write_day(world.folder, TODAY, 5)
     reading = world.read()
-    assert world.store.load(reading.recent[-1].place) == reading.last
+    assert reading.last is not None
+    assert world.store.load(reading.last.head.place) == reading.last
 
 
 def test_a_tick_is_loaded_while_a_reading_is_under_way(world: World) -> None:

@@ -125,8 +125,10 @@ class DashboardScreen(ConsoleScreen[None]):
             self._progress_drawn = progress
             self.heartbeat.update(snapshot.heartbeat, look, progress)
         provider_news = usage_news or not snapshot.providers.says_same_as(before.providers)
-        if provider_news or self.providers.wants_clock(look.now):
-            self.providers.update(snapshot.providers, look, used)
+        beats = snapshot.heartbeat.value
+        usual = console.settings.config.heartbeat.model or (beats.model() if beats is not None else None)
+        if provider_news or usual != self.providers.usual_model or self.providers.wants_clock(look.now):
+            self.providers.update(snapshot.providers, look, used, usual)
         self._draw_header()
         self.activity.update(console.activity, look)
 

@@ -175,7 +175,7 @@ def _tick(tick: TickHead, now: float) -> Activity:
         severity = "critical" if tick.severity == "critical" else "ok"
     else:
         severity = "info" if tick.severity == "unknown" else "warning"
-    return Activity(now if tick.at is None else tick.at, severity, f"tick {tick.severity}{by}")
+    return Activity(now if tick.at is None else min(tick.at, now), severity, f"tick {tick.severity}{by}")
 
 
 def _providers(before: Snapshot, after: Snapshot, now: float) -> Iterator[Activity]:

@@ -10,7 +10,7 @@ import re
 
 from msgspec import Struct
 
-from timmy_tui.services.heartbeat.json_objects import KeyKinds, Span, find_objects
+from timmy_tui.services.json_objects import KeyKinds, Span, find_objects
 
 _THOUGHTS = r"think|thinking|thought|reasoning|seed:think|analysis"
 _END_OF_TURN = (

@@ -6,6 +6,7 @@ The console's header, ``status`` and the exit code all come from :func:`overall`
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from msgspec import Struct
@@ -13,6 +14,7 @@ from msgspec import Struct
 from timmy_tui.services.providers.records import ProviderStatus
 from timmy_tui.services.reading import Reading
 from timmy_tui.services.snapshot import OllamaServer, Snapshot
+from timmy_tui.services.ticks.records import HeartbeatReading
 from timmy_tui.text import clean, span_text
 
 T = TypeVar("T")
@@ -111,8 +113,12 @@ def _ollama(server: OllamaServer, now: float) -> Iterator[Problem]:
 def _heartbeat(snapshot: Snapshot, now: float) -> Iterator[Problem]:
     yield from _reading("tick log", snapshot.heartbeat, now)
     heartbeat = snapshot.heartbeat.value
+    if heartbeat is not None and heartbeat.unreadable is not None:
+        yield Problem("critical", heartbeat.unreadable)
     if heartbeat is None or heartbeat.last is None:
         return
+    if heartbeat.ahead is not None:
+        yield Problem("warning", ahead_text(heartbeat, now))
     next_at = heartbeat.next_at()
     if next_at is not None and heartbeat.overdue(now):
         dead = now - next_at > DEAD_INTERVALS * heartbeat.every_s
@@ -123,6 +129,16 @@ def _heartbeat(snapshot: Snapshot, now: float) -> Iterator[Problem]:
         yield Problem(verdict, f"last tick: {last.summary or last.severity}")
     elif last.severity == "fallback":
         yield Problem("warning", "last tick: the rules decided, no model answered")
+
+
+def ahead_text(heartbeat: HeartbeatReading, now: float) -> str:
+    """Which tick is of a later time than it is here, by how much, and whose clock that may be."""
+    head = heartbeat.ahead
+    if head is None or head.at is None:
+        return ""
+    of = f", of host {heartbeat.ahead_host}" if heartbeat.ahead_host else ""
+    file = clean(Path(head.place.path).name)
+    return f"a tick in {file} is {span_text(head.at - now)} in the future{of}: whose clock is wrong?"
 
 
 def _worker(snapshot: Snapshot, now: float) -> Iterator[Problem]:

@@ -128,7 +128,11 @@ class HeartbeatPane(Pane):
         if state is not None:
             return state
         if value is None or value.last is None:
+            if value is not None and value.unreadable is not None:
+                return line((f"{glyphs.critical} unreadable", "critical"))
             return line((f"{glyphs.off} no ticks yet", "quiet"))
+        if value.ahead is not None and not value.overdue(now):
+            return line((f"{glyphs.warning} a tick is in the future", "warning"))
         every = line((f"every {value.every_s / 60:g} m ", "quiet"))
         due = value.next_at()
         if value.overdue(now) and due is not None:
@@ -196,6 +200,10 @@ class HeartbeatPane(Pane):
             return () if self.reading.error else [line(("Reading the tick log…", "quiet"))]
         if self.filter_text:
             return [line((f"No tick matches “{self.filter_text}”.", "quiet"))]
+        if value.unreadable is not None:
+            mend = "A tick is one JSON object a line, in UTF-8."
+            told = f"{self.look.glyphs.critical} {sentence(value.unreadable)}"
+            return [*wrap(told, width, "critical", limit=4), *wrap(mend, width, "strong")]
         return wrap("The log is empty: the first tick will show here.", width, "quiet")
 
     def keys(self) -> Sequence[str]:
@@ -322,6 +330,11 @@ def _axis(now: float, width: int) -> Line:
         if at >= 0 and at + 2 <= width and all(cell == " " for cell in cells[max(0, at - 1) : at + 3]):
             cells[at : at + 2] = list(label)
     return line(("".join(cells), "quiet"))
+
+
+def sentence(text: str) -> str:
+    """``text`` with a capital first letter and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _time(at: float | None) -> str:

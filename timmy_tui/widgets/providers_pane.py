@@ -31,10 +31,17 @@ class ProvidersPane(Pane):
         super().__init__(4, "Providers", id="providers")
         self.reading: Reading[ProvidersReading] = Reading()
         self._used: UsageToday | None = None
+        self.usual_model: str | None = None
 
-    def update(self, reading: Reading[ProvidersReading], look: View, used: UsageToday | None = None) -> None:
-        """Show this reading; ``used`` is what the providers did today."""
-        self.reading, self.look, self._used = reading, look, used
+    def update(
+        self,
+        reading: Reading[ProvidersReading],
+        look: View,
+        used: UsageToday | None = None,
+        usual_model: str | None = None,
+    ) -> None:
+        """Show this reading; ``used`` is what the providers did today, ``usual_model`` whom the heartbeat asks."""
+        self.reading, self.look, self._used, self.usual_model = reading, look, used, usual_model
         self.redraw()
 
     @property
@@ -66,7 +73,8 @@ class ProvidersPane(Pane):
             return EMPTY
         enabled = [provider for provider in value.providers if provider.state != "disabled"]
         up = sum(1 for provider in enabled if provider.state == "up" and provider.circuit != "open")
-        return line((f"{up} of {len(enabled)} up", "quiet"))
+        asked = f" · heartbeat asks {self.usual_model}" if self.usual_model else ""
+        return line((f"{up} of {len(enabled)} up{asked}", "quiet"))
 
     def head(self, width: int, height: int) -> Sequence[Line]:
         return trouble(self.reading, self.look.now, width)

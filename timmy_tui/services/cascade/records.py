@@ -45,6 +45,8 @@ class CompletionRequest(Struct, frozen=True):
     """A JSON Schema that the answer must have, for providers that can enforce one."""
     model: str | None = None
     """None = the provider's own default."""
+    usual_model: str | None = None
+    """Asked where neither the call nor the configuration names a model, as long as it is there."""
     local_only: bool = True
     """The call must not leave loopback or the private network (DESIGN §9.7)."""
     seed: int | None = None
@@ -78,6 +80,8 @@ class Completion(Struct, frozen=True):
     done_reason: str | None = None
     seed: int | None = None
     """The seed that the sampler was given; None where the provider takes none."""
+    prompt_note: str | None = None
+    """Why the model may have been told more than the prompt; None = it was not (DESIGN §9.8)."""
 
 
 class CallError(Exception):

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from timmy_tui.services.answer import said_objects
 from timmy_tui.services.code_review.pieces import Part, Piece
 from timmy_tui.services.code_review.records import SEVERITIES, CodeReviewError, Finding, Severity
-from timmy_tui.services.heartbeat.json_objects import Span, find_objects
+from timmy_tui.services.json_objects import Span, find_objects
 from timmy_tui.text import clean
 
 TEXT_LIMIT = 2_000_000

@@ -8,9 +8,9 @@ from timmy_tui.config import ConfigError, Settings, load_cascade
 from timmy_tui.services.doctor.findings import Finding, FindingState, finding
 from timmy_tui.services.doctor.install import install_command
 from timmy_tui.services.providers.records import ProviderStatus
-from timmy_tui.services.severity import ollama_text, source_state
+from timmy_tui.services.severity import ahead_text, ollama_text, source_state
 from timmy_tui.services.snapshot import OllamaServer, Snapshot
-from timmy_tui.text import bytes_text, duration_text, span_text
+from timmy_tui.text import bytes_text, clean, duration_text, span_text
 
 
 def stack_findings(settings: Settings, snapshot: Snapshot, now: float) -> Iterator[Finding]:
@@ -44,10 +44,17 @@ def _ticks(settings: Settings, snapshot: Snapshot, now: float) -> Finding:
         state: FindingState = "broken" if settings.heartbeat_dir.exists() else "missing"
         return finding("heartbeat", state, reading.error or "the tick log gave no answer", reading.hint)
     last = reading.value.last
+    if reading.value.unreadable is not None:
+        return finding("heartbeat", "broken", reading.value.unreadable, "a tick is one JSON object a line, in UTF-8")
+    if reading.value.ahead is not None:
+        return finding("heartbeat", "broken", ahead_text(reading.value, now), "compare the clocks of all writers: date")
     if last is None:
         return finding("heartbeat", "note", f"no tick yet in {settings.heartbeat_dir}")
     age = "at an unknown time" if last.head.at is None else f"{span_text(now - last.head.at)} ago"
     text = f"last tick {age}, {reading.value.ticks_today} today"
+    named, usual = settings.config.heartbeat.model, reading.value.model()
+    if named or usual:
+        text += f"; it asks {clean(named)}" if named else f"; it stays with {usual}, which decided last"
     if reading.value.bad_lines:
         return finding("heartbeat", "note", f"{text}; {reading.value.bad_lines} lines of today are no tick")
     return finding("heartbeat", "broken" if reading.value.overdue(now) else "ok", text)

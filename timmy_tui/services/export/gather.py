@@ -27,7 +27,17 @@ from timmy_tui.services.labels.records import candidate_key
 from timmy_tui.services.review.exchange import exchange_of
 from timmy_tui.services.review.sessions import SessionCandidates
 from timmy_tui.services.ticks.folder import TickFolder
-from timmy_tui.services.ticks.parse import BadLine, HeadFacts, at_of, by_model, decode_head, label_of, severity_of
+from timmy_tui.services.ticks.parse import (
+    BadLine,
+    HeadFacts,
+    at_of,
+    by_model,
+    decode_head,
+    has_more,
+    label_of,
+    severity_of,
+    whole_records,
+)
 from timmy_tui.text import clean
 
 STEP_BYTES = 4 * 1024 * 1024
@@ -120,12 +130,11 @@ class Gatherer:
         reader = LogReader(path)
         if self._copies is None:
             for line in reader.lines(self._on_bytes):
-                self._take(line)
+                self._take_line(line)
         else:
             with OutputFile(self._copies / path.name) as copy:
                 for line in reader.lines(self._on_bytes):
-                    copied = self._take(line)
-                    if copied is not None:
+                    for copied in self._take_line(line):
                         copy.write_line(copied)
             if copy.written.rows:
                 copies.append(copy.written)
@@ -141,12 +150,25 @@ class Gatherer:
             done = min(self._done_bytes, self._total_bytes)
             self._on_progress(ExportProgress("reading", done, self._total_bytes))
 
-    def _take(self, line: bytes) -> bytes | None:
-        """Take in one line; its copy, or None for what is not copied."""
+    def _take_line(self, line: bytes) -> list[bytes]:
+        """Take in one line, each tick of it where a newline was lost; their copies."""
         head = decode_head(line)
-        if isinstance(head, BadLine):
-            self._counts.bad_lines += 1
-            return None
+        if not isinstance(head, BadLine):
+            copied = self._take(line, head)
+            return [] if copied is None else [copied]
+        copies: list[bytes] = []
+        records = whole_records(line)
+        self._counts.bad_lines += not records or has_more(line, records)
+        for _, record in records:
+            head = decode_head(record)
+            if isinstance(head, BadLine):
+                self._counts.bad_lines += 1
+            elif (copied := self._take(record, head)) is not None:
+                copies.append(copied)
+        return copies
+
+    def _take(self, line: bytes, head: HeadFacts) -> bytes | None:
+        """Take in one tick; its copy, or None for what is not copied."""
         self._counts.ticks += 1
         tick_id = clean(str(head.tick_id))
         self._tick_ids.discard(tick_id)

@@ -25,6 +25,7 @@ from timmy_tui.services.heartbeat.prompt import build_prompt
 from timmy_tui.services.heartbeat.refused import alarm_in
 from timmy_tui.services.heartbeat.rules import decide_by_rules
 from timmy_tui.services.heartbeat.tick_writer import TickDraft, TickWriter, Trigger, WrittenTick
+from timmy_tui.services.heartbeat.usual_model import usual_model
 from timmy_tui.services.reading import SourceError
 from timmy_tui.services.ticks.records import Attempt, Decision
 from timmy_tui.text import Json, clean, clean_error
@@ -115,7 +116,8 @@ async def beat_once(
     prompt = build_prompt(
         perception, datetime.fromtimestamp(at, UTC).astimezone(), previous, tuple(settings.config.actions)
     )
-    decided = await _decide(settings, env, clock, prompt, perception, left_s() - timeout_s * ACT_SHARE)
+    usual = await asyncio.to_thread(usual_model, settings.heartbeat_dir)
+    decided = await _decide(settings, env, clock, prompt, perception, left_s() - timeout_s * ACT_SHARE, usual)
 
     tell("act")
     acting = act(decided.decision, settings, tick_id, env, clock=clock, timeout_s=max(left_s(), 1.0))
@@ -126,7 +128,7 @@ async def beat_once(
     duration_ms = (time.perf_counter() - started) * 1000
     draft = _draft(tick_id, at, trigger, perception, decided, outcomes, prompt, duration_ms)
     written = await asyncio.to_thread(writer.write, draft)
-    event_error = await asyncio.to_thread(_tell_event_log, settings, clock, draft, written)
+    event_error = await asyncio.to_thread(_tell_event_log, settings, clock, draft, written, usual)
     return Beat(
         tick_id=written.tick_id,
         severity=decided.decision.severity,
@@ -146,6 +148,7 @@ async def _decide(
     prompt: str,
     perception: Json,
     timeout_s: float,
+    usual: str | None,
 ) -> _Decided:
     """The first decision of the cascade within ``timeout_s``, else the rules'."""
     heartbeat = settings.config.heartbeat
@@ -155,6 +158,7 @@ async def _decide(
         timeout_s=max(timeout_s, 0.1),
         schema=DECISION_SCHEMA,
         model=heartbeat.model or None,
+        usual_model=usual,
         local_only=heartbeat.local_only,
         task="heartbeat",
         max_tokens=ANSWER_TOKENS_MOST,
@@ -249,11 +253,12 @@ def _draft(
         duration_ms=duration_ms,
         attempts=decided.attempts,
         decided_by="model" if decided.by_model else "rules",
+        prompt_note=completion.prompt_note if completion else None,
     )
 
 
 def _tell_event_log(
-    settings: Settings, clock: Callable[[], float], draft: TickDraft, written: WrittenTick
+    settings: Settings, clock: Callable[[], float], draft: TickDraft, written: WrittenTick, usual: str | None
 ) -> str | None:
     """The event ``tick``, and an end to proposals that nobody answered. The tick is safe already."""
     try:
@@ -270,6 +275,15 @@ def _tell_event_log(
             },
             now=clock(),
         )
+        if draft.decided_by == "model" and usual is not None and draft.model not in (None, usual):
+            append_event(
+                settings.database_path,
+                "model",
+                EVENT_SOURCE,
+                task_id=written.tick_id,
+                data={"before": usual, "now": draft.model},
+                now=clock(),
+            )
         Approvals(settings.database_path, clock).expire()
     except SourceError as error:
         _log.warning("the tick %s is recorded, but: %s", written.tick_id, error.message)

@@ -6,7 +6,7 @@ import json
 
 from timmy_tui.services.answer import is_placeholder, said_objects
 from timmy_tui.services.cascade.records import CallError
-from timmy_tui.services.heartbeat.json_objects import KeyKinds, find_objects
+from timmy_tui.services.json_objects import KeyKinds, find_objects
 from timmy_tui.services.ticks.records import Decision
 from timmy_tui.text import BLOCK_LIMIT, Json, clean
 

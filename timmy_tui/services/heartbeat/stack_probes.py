@@ -53,7 +53,7 @@ async def probe_ollama(settings: Settings, env: Mapping[str, str]) -> Facts:
     sent = {name: value for name, value in headers.items() if value is not None}
     health: Facts = {"ollama_running": False, "version": None, "models_installed": [], "models_loaded": []}
     try:
-        url = connectable_url(server.url or settings.ollama_host)
+        url = connectable_url(settings.ollama_address(server))
         timeout_s = min(OLLAMA_TIMEOUT_S, settings.config.timeouts.ollama_s)
         async with aclosing(OllamaClient(url, headers=sent, timeout_s=timeout_s)) as client:
             reading = await client.read()

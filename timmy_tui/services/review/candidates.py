@@ -15,6 +15,7 @@ from timmy_tui.services.labels.records import candidate_key
 from timmy_tui.services.review.exchange import exchange_of
 from timmy_tui.services.review.records import HEARTBEAT, Entry
 from timmy_tui.services.ticks.cursor import TailLine
+from timmy_tui.services.ticks.glued import taken_apart
 from timmy_tui.services.ticks.growing import GrowingFile
 from timmy_tui.services.ticks.parse import (
     BadLine,
@@ -61,9 +62,8 @@ class CandidateFile(GrowingFile):
 
     def _take(self, lines: list[TailLine]) -> None:
         texts: dict[str, str] = {}  # a calm model says the same all day: held once
-        for line in lines:
-            facts = _decoded(line.data)
-            if facts is None:
+        for line, facts in taken_apart(lines, lambda line: _decoded(line.data)):
+            if isinstance(facts, BadLine):
                 self.bad_lines += 1
                 continue
             key = _key_of(facts, line.data)
@@ -89,16 +89,15 @@ class CandidateFile(GrowingFile):
             )
 
 
-def _decoded(line: bytes) -> HeadFacts | None:
-    """The line's facts; as :class:`_LineFacts` where the typed decoder takes it; None for a line that is no tick."""
+def _decoded(line: bytes) -> HeadFacts | BadLine:
+    """The line's facts; as :class:`_LineFacts` where the typed decoder takes it."""
     try:
         facts = _decoder.decode(line)
         if isinstance(facts.tick_id, str) and facts.tick_id:
             return facts
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
-    lenient = decode_head(line)
-    return None if isinstance(lenient, BadLine) else lenient
+    return decode_head(line)
 
 
 def _key_of(facts: HeadFacts, line: bytes) -> str | None:

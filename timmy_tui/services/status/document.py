@@ -171,15 +171,15 @@ def _heartbeat(snapshot: Snapshot, now: float) -> HeartbeatEntry:
         model_decisions=value.model_decisions,
         fallback_decisions=value.fallback_decisions,
         labels=LabelEntry(value.labels.chosen, value.labels.rejected, value.labels.skipped),
-        last=_last_tick(value.last, now) if value.last else None,
+        last=_last_tick(value.last, value.age_s(now)) if value.last else None,
         overdue=snapshot.heartbeat_enabled and value.overdue(now),
     )
 
 
-def _last_tick(tick: Tick, now: float) -> LastTickEntry:
+def _last_tick(tick: Tick, age_s: float | None) -> LastTickEntry:
     head = tick.head
     reasoning = tick.decision.reasoning if tick.decision else head.summary
-    return LastTickEntry(head.tick_id, head.severity, reasoning, _age(head.at, now))
+    return LastTickEntry(head.tick_id, head.severity, reasoning, _rounded(age_s))
 
 
 def _worker(value: WorkerReading | None, now: float) -> WorkerEntry:

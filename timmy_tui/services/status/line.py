@@ -44,10 +44,11 @@ def _parts(snapshot: Snapshot, now: float, glyphs: Glyphs) -> Iterator[str]:
     sign = "hb" if glyphs.ok.isascii() else "♥"
     if heartbeat is not None and heartbeat.last is not None:
         head = heartbeat.last.head
-        age = "?" if head.at is None else span_text(now - head.at).replace(" ", "")
+        age_s = heartbeat.age_s(now)
+        age = "?" if age_s is None else span_text(age_s).replace(" ", "")
         yield f"{sign} {age} {glyphs.severity(head.severity)}"
     elif heartbeat is not None and snapshot.heartbeat_enabled:
-        yield f"{sign} no tick"
+        yield f"{sign} {'unreadable' if heartbeat.unreadable else 'no tick'}"
     worker = snapshot.worker.value
     if worker is not None:
         yield f"worker {worker.state}"

@@ -140,7 +140,12 @@ def _heartbeat(snapshot: Snapshot, now: float, glyphs: Glyphs) -> Iterator[list[
     if not snapshot.heartbeat_enabled:
         rhythm = (f"{glyphs.off} off", "quiet")
     elif value.last is None:
-        rhythm = (f"{glyphs.off} no tick yet", "quiet")
+        unreadable = value.unreadable
+        rhythm = (
+            (f"{glyphs.critical} {unreadable}", "critical") if unreadable else (f"{glyphs.off} no tick yet", "quiet")
+        )
+    elif value.ahead is not None:
+        rhythm = (f"{glyphs.warning} a tick is in the future", "warning")
     labelled = value.labels.chosen + value.labels.rejected + value.labels.skipped
     facts = [
         f"{value.ticks_today} today",
@@ -151,7 +156,9 @@ def _heartbeat(snapshot: Snapshot, now: float, glyphs: Glyphs) -> Iterator[list[
     yield [_label("Heartbeat"), rhythm, ("  " + f" {glyphs.dot} ".join(facts), "")]
     if value.last is not None:
         head = value.last.head
-        age = "at an unknown time" if head.at is None else f"{span_text(now - head.at)} ago"
+        age_s = value.age_s(now)
+        unknown = "in the future" if value.last_is_ahead else "at an unknown time"
+        age = unknown if age_s is None else f"{span_text(age_s)} ago"
         yield [
             (f"  {glyphs.severity(head.severity)} {head.severity}", head.severity),
             (f"  {age}  {head.model or ''}", "quiet"),

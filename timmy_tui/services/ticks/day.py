@@ -13,9 +13,10 @@ from pathlib import Path
 from timmy_tui.services.ticks.backwards import end_of_lines, lines_backwards
 from timmy_tui.services.ticks.cursor import TailLine
 from timmy_tui.services.ticks.folder import unreadable
+from timmy_tui.services.ticks.glued import taken_apart
 from timmy_tui.services.ticks.once import Once
-from timmy_tui.services.ticks.parse import BadLine, parse_head, parse_tick
-from timmy_tui.services.ticks.records import Severity, Tick, TickHead, TickPlace
+from timmy_tui.services.ticks.parse import BadLine, parse_head, parse_tick, whole_records
+from timmy_tui.services.ticks.records import AHEAD_S, Severity, Tick, TickHead, TickPlace
 from timmy_tui.services.ticks.tailer import Note, Tailer
 
 HEADS_LIMIT = 1_440
@@ -23,6 +24,9 @@ HEADS_LIMIT = 1_440
 
 STRAYS_LIMIT = 20
 """Reading backwards ends after so many ticks in a row that are too old; fewer may be a wrong clock."""
+
+GLUED_REACH_BYTES = 262_144
+"""How far a line reaches around a tick that shares it with others."""
 
 POLLS_LIMIT = 4
 """Polls in one call once the file has been caught up with, so that a flood can't hold the caller."""
@@ -44,6 +48,7 @@ class DayLog:
         zone: tzinfo | None = None,
         elsewhere: Callable[[bytes], bool] = lambda _: False,
         monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = path
         self.whole = since is None
@@ -56,6 +61,12 @@ class DayLog:
         self.incomplete = False
         self.note: Note | None = None
         self.last_two: tuple[Tick, ...] = ()
+        """The last ticks that were not ahead of the clock when they came."""
+        self.ahead: tuple[Tick, ...] = ()
+        """The last ones that were: their time may come."""
+        self.arrived_at: float | None = None
+        """When a tick of an unknown time, or one that is ahead, came last: by the file's own time at first."""
+        self._clock = clock
         self._zone = zone
         self._once = Once()
         self._elsewhere = elsewhere
@@ -95,31 +106,49 @@ class DayLog:
 
     def _take(self, lines: tuple[TailLine, ...] | list[TailLine]) -> list[TickHead]:
         fresh: list[TickHead] = []
-        raw: list[bytes] = []
+        usual: list[tuple[TickHead, bytes]] = []
+        ahead: list[tuple[TickHead, bytes]] = []
+        now = self._clock()
         path = str(self.path)
-        for line in lines:
-            head = (
-                BadLine("oversized")
-                if line.oversized
-                else parse_head(line.data, TickPlace(path, line.offset, len(line.data)), self._zone)
-            )
+
+        def read(line: TailLine) -> TickHead | BadLine:
+            return parse_head(line.data, TickPlace(path, line.offset, len(line.data)), self._zone)
+
+        for line, head in taken_apart(lines, read):
             if isinstance(head, BadLine):
                 self.bad_lines += self._once.bad(line.offset, line.data)
             elif self._is_late(head) or self._elsewhere(line.data):
                 continue
             elif self._once.tick(line.data):
                 fresh.append(head)
-                raw.append(line.data)
-                del raw[:-2]
+                is_ahead = head.at is not None and head.at > now + AHEAD_S
+                if is_ahead or head.at is None:
+                    self._arrived(now)
+                kept = ahead if is_ahead else usual
+                kept.append((head, line.data))
+                del kept[:-2]
                 self.ticks += 1
                 self.by_severity[head.severity] += 1
                 self.model_decisions += head.by_model
                 self.rule_decisions += head.by_rules
         self.heads += fresh
-        whole = [parse_tick(data, head.place, self._zone) for head, data in zip(fresh[-2:], raw, strict=True)]
         # A line whose head is read can still be refused as a whole; then there is no more to show of it.
-        self.last_two = (*self.last_two, *(tick for tick in whole if isinstance(tick, Tick)))[-2:]
+        self.last_two = (*self.last_two, *self._whole(usual))[-2:]
+        self.ahead = (*self.ahead, *self._whole(ahead))[-2:]
         return fresh
+
+    def _whole(self, found: list[tuple[TickHead, bytes]]) -> list[Tick]:
+        ticks = (parse_tick(data, head.place, self._zone) for head, data in found)
+        return [tick for tick in ticks if isinstance(tick, Tick)]
+
+    def _arrived(self, now: float) -> None:
+        if self._caught_up:
+            self.arrived_at = now
+            return
+        try:
+            self.arrived_at = min(now, os.stat(self.path).st_mtime)
+        except OSError:
+            self.arrived_at = now
 
     def _is_late(self, head: TickHead) -> bool:
         return head.at is not None and head.at < self._not_before
@@ -162,12 +191,17 @@ def last_ticks(path: Path, count: int, zone: tzinfo | None) -> tuple[Tick, ...]:
     found: list[Tick] = []
     once = Once()
     try:
+
+        def read(line: TailLine) -> Tick | BadLine:
+            return parse_tick(line.data, TickPlace(str(path), line.offset, len(line.data)), zone)
+
         for line in lines_backwards(fd, end_of_lines(fd)):
-            tick = parse_tick(line.data, TickPlace(str(path), line.offset, len(line.data)), zone)
-            if isinstance(tick, Tick) and once.tick(line.data):
-                found.append(tick)
-                if len(found) >= count:
-                    break
+            for piece, tick in reversed(list(taken_apart([line], read))):
+                if isinstance(tick, Tick) and once.tick(piece.data):
+                    found.append(tick)
+            if len(found) >= count:
+                break
+        del found[count:]
     except OSError as error:
         raise unreadable(path, error) from None
     finally:
@@ -193,4 +227,21 @@ def read_line(path: str, offset: int, length: int) -> bytes | None:
     line = raw[margin : margin + length]
     starts = not margin or raw[:1] in (b"\n", b" ", b"\t", b"\r", b"\0")
     ends = raw[margin + length :] in (b"\n", b" ", b"\t", b"\r", b"\0")
-    return line if starts and ends and len(line) == length else None
+    if len(line) == length and starts and ends:
+        return line
+    return line if len(line) == length and _is_glued(Path(path), offset, line) else None
+
+
+def _is_glued(path: Path, offset: int, record: bytes) -> bool:
+    """Whether a newline was lost beside ``record``: it is one of the whole ticks of the line in which it stands."""
+    before = max(0, offset - GLUED_REACH_BYTES)
+    try:
+        with path.open("rb") as file:
+            file.seek(before)
+            around = file.read(offset - before + len(record) + GLUED_REACH_BYTES)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    start = around.rfind(b"\n", 0, offset - before) + 1
+    end = around.find(b"\n", offset - before + len(record))
+    line = around[start : end if end >= 0 else len(around)]
+    return (offset - before - start, record) in whole_records(line)

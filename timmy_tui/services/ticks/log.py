@@ -19,6 +19,7 @@ from timmy_tui.services.ticks.errors import TickLogError
 from timmy_tui.services.ticks.folder import TickFolder, day_name
 from timmy_tui.services.ticks.parse import parse_tick
 from timmy_tui.services.ticks.records import (
+    AHEAD_S,
     HeartbeatReading,
     LabelCounts,
     Severity,
@@ -26,6 +27,7 @@ from timmy_tui.services.ticks.records import (
     TickHead,
     TickPlace,
 )
+from timmy_tui.services.ticks.unreadable import kind_of
 
 __all__ = ["HeartbeatStore", "TickLogError"]
 
@@ -144,6 +146,7 @@ class HeartbeatStore:
                 zone=self._zone,
                 elsewhere=partial(self._known_elsewhere, name),
                 monotonic=self._monotonic,
+                clock=self._clock,
             )
             moved = True
         return moved
@@ -179,7 +182,8 @@ class HeartbeatStore:
         del self._recent[:-RECENT_LIMIT]
         self._own_labels += [head for head in heads if head.label is not None]
         expiries = (head.at + WINDOW_S for head in heads if head.at is not None)
-        self._next_expiry = min(self._next_expiry, min(expiries, default=self._next_expiry))
+        comes = (head.at - AHEAD_S for head in heads if head.at is not None and head.at > now + AHEAD_S)
+        self._next_expiry = min((*expiries, *comes, self._next_expiry))
 
     def _within(self, name: str, heads: Iterable[TickHead], since: float) -> list[TickHead]:
         """A tick without any time counts for as long as it is in today's file."""
@@ -196,11 +200,18 @@ class HeartbeatStore:
         return LabelCounts(**totals)
 
     def _compose(self) -> HeartbeatReading:
-        ticks = [tick for name in sorted(self._days) for tick in self._days[name].last_two]
+        now = self._clock()
+        days = [self._days[name] for name in sorted(self._days)]
+        ticks = [tick for day in days for tick in (*day.last_two, *(late for late in day.ahead if _came(late, now)))]
         if len(ticks) < 2:
             ticks = [*self._older, *ticks]
+        ahead = [tick for day in days for tick in day.ahead if not _came(tick, now)]
+        newest_ahead = max(ahead, key=lambda tick: tick.head.at or 0.0, default=None)
+        if not ticks:
+            ticks = ahead
         today = self._days.get(self._today)
         latest = today or self._days.get(max(self._days, default=""))
+        arrived = [day.arrived_at for day in days if day.arrived_at is not None]
         return HeartbeatReading(
             recent=tuple(self._recent),
             last=ticks[-1] if ticks else None,
@@ -219,7 +230,29 @@ class HeartbeatStore:
             ),
             every_s=self._every_s,
             note=latest.note if latest else None,
+            unreadable=_unreadable(days),
+            ahead=newest_ahead.head if newest_ahead is not None else None,
+            ahead_host=newest_ahead.host if newest_ahead is not None else None,
+            arrived_at=max(arrived, default=None),
         )
+
+
+def _came(tick: Tick, now: float) -> bool:
+    """The time of a tick that was ahead has come."""
+    return tick.head.at is not None and tick.head.at <= now + AHEAD_S
+
+
+def _unreadable(days: list[DayLog]) -> str | None:
+    """Why the newest file that has lines at all holds no tick."""
+    written = [day for day in days if day.ticks or day.bad_lines or day.incomplete]
+    if not written or written[-1].ticks:
+        return None
+    day = written[-1]
+    kind = kind_of(day.path)
+    if kind is None and not day.bad_lines:
+        return None  # its first line is being written
+    count = day.bad_lines + day.incomplete
+    return f"no line of the log can be read ({count:,} bad){f': {kind}' if kind else ''}"
 
 
 def changed_error(place: TickPlace) -> TickLogError:

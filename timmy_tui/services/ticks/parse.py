@@ -15,7 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from timmy_tui import text
-from timmy_tui.services.moments import unix_seconds
+from timmy_tui.services.json_objects import find_objects
+from timmy_tui.services.moments import epoch_seconds, unix_seconds
 from timmy_tui.services.ticks.records import Attempt, Decision, Label, Severity, Tick, TickHead, TickPlace
 
 ITEMS_LIMIT = 100
@@ -167,17 +168,45 @@ def label_of(facts: HeadFacts) -> Label | None:
 
 
 def at_of(facts: HeadFacts, zone: tzinfo | None) -> float | None:
-    """Unix seconds: the ISO ``timestamp`` (local without a zone), else the time that the id spells."""
-    try:
-        at = _unix(datetime.fromisoformat(facts.timestamp), zone) if isinstance(facts.timestamp, str) else None
-    except (ValueError, OverflowError, OSError):
-        at = None
+    """Unix seconds: the ``timestamp`` (ISO, local without a zone, or a number), else the time that the id spells."""
+    stamp = facts.timestamp
+    # To ``fromisoformat`` a dozen digits may be a day of the Middle Ages: so a number is looked for first.
+    at = epoch_seconds(stamp) if not isinstance(stamp, str) or stamp[4:5].isdigit() else None
+    if at is None and isinstance(stamp, str):
+        try:
+            at = _unix(datetime.fromisoformat(stamp), zone)
+        except (ValueError, OverflowError, OSError):
+            at = None
     if at is not None:
         return at
     try:
         return _unix(datetime.strptime(str(facts.tick_id)[:15], "%Y%m%d_%H%M%S"), zone)  # noqa: DTZ007
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def whole_records(line: bytes) -> list[tuple[int, bytes]]:
+    """The whole ticks in a line that is none, each with where it begins: two writers, or a lost newline.
+
+    A tick that stands within a torn one is none: each ends the line, or another record begins behind it.
+    """
+    if b'"tick_id"' not in line:
+        return []
+    text = line.decode("latin-1")  # one character for each byte; what is JSON's own is ASCII
+    found: list[tuple[int, bytes]] = []
+    for start, end in find_objects(text, {"tick_id": '"'}):
+        if text[end:].lstrip()[:1] in ("", "{"):
+            found.append((start, line[start:end]))
+    return [] if len(found) == 1 and found[0][1] == line else found
+
+
+def has_more(line: bytes, records: list[tuple[int, bytes]]) -> bool:
+    """Whether a line holds anything but its whole records."""
+    rest, done = b"", 0
+    for start, data in records:
+        rest += line[done:start]
+        done = start + len(data)
+    return bool((rest + line[done:]).strip(b" \t,"))
 
 
 def decode_tree(line: bytes) -> dict[str, object] | BadLine:

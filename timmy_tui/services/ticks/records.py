@@ -101,6 +101,9 @@ class IndexProgress(Struct, frozen=True):
     total_bytes: int
 
 
+AHEAD_S = 60.0
+"""So much may two clocks differ; a tick that is later than this is of a clock that is wrong, or a stray."""
+
 LATE_S = 60.0
 """A tick may take this long after it is due."""
 
@@ -111,7 +114,7 @@ class HeartbeatReading(Struct, frozen=True):
     recent: tuple[TickHead, ...]
     """The ticks of the last 24 hours, in file order."""
     last: Tick | None
-    """The last tick of the log, whatever its day."""
+    """The last tick of the log that is not ahead of the clock, whatever its day; one that is where no other is."""
     previous: Tick | None
     """The one before, for what changed."""
     ticks_today: int
@@ -129,14 +132,42 @@ class HeartbeatReading(Struct, frozen=True):
     """The expected interval."""
     note: str | None = None
     """What happened to the file last: rotated, truncated, replaced, gone."""
+    unreadable: str | None = None
+    """Why no line of the newest file is a tick, with how many there are; None where one is, or none stands there."""
+    ahead: TickHead | None = None
+    """The newest tick whose time is later than the clock here, by more than :data:`AHEAD_S` at the reading."""
+    ahead_host: str | None = None
+    arrived_at: float | None = None
+    """When a tick of an unknown or later time came last."""
     unlabelled: int = 0
     """Of :attr:`recent`, what a model decided and nobody has labelled."""
 
+    def model(self) -> str | None:
+        """Which model decided last; None where none did of late."""
+        heads = (*self.recent, *([self.last.head] if self.last is not None else []))
+        return next((head.model for head in reversed(heads) if head.by_model and head.model), None)
+
     def next_at(self) -> float | None:
-        """When the next tick is due, by the last one's time."""
-        if self.last is None or self.last.head.at is None:
+        """When the next tick is due, by the last one's time, or by when it came."""
+        at = self._last_sign()
+        return None if at is None else at + self.every_s
+
+    def _last_sign(self) -> float | None:
+        """When the heart was heard last. A time that is ahead says nothing, but that the line came does."""
+        at = None if self.last is None or self.last_is_ahead else self.last.head.at
+        times = [time for time in (at, self.arrived_at) if time is not None]
+        return max(times, default=None)
+
+    @property
+    def last_is_ahead(self) -> bool:
+        """There is no tick but such whose times are ahead of the clock."""
+        return self.last is not None and self.ahead is not None and self.last.head.place == self.ahead.place
+
+    def age_s(self, now: float) -> float | None:
+        """How old the last tick is; None when nobody knows."""
+        if self.last is None or self.last.head.at is None or self.last_is_ahead:
             return None
-        return self.last.head.at + self.every_s
+        return max(0.0, now - self.last.head.at)
 
     def late(self, now: float) -> bool:
         """The next tick should be there; a model that thinks has :data:`LATE_S`."""
@@ -145,4 +176,5 @@ class HeartbeatReading(Struct, frozen=True):
 
     def overdue(self, now: float) -> bool:
         """No tick for two and a half intervals: one may be slow, two are a silence."""
-        return self.last is not None and self.last.head.at is not None and now - self.last.head.at > 2.5 * self.every_s
+        at = self._last_sign()
+        return at is not None and now - at > 2.5 * self.every_s

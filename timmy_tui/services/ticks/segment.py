@@ -8,6 +8,7 @@ from math import nan
 from pathlib import Path
 
 from timmy_tui.services.ticks.cursor import TailLine
+from timmy_tui.services.ticks.glued import taken_apart
 from timmy_tui.services.ticks.growing import GrowingFile
 from timmy_tui.services.ticks.parse import BadLine, at_of, by_model, decode_head, severity_of
 from timmy_tui.services.ticks.records import Severity
@@ -42,9 +43,8 @@ class Segment(GrowingFile):
     def _take(self, lines: list[TailLine]) -> None:
         seen = self._seen
         zone = self._zone
-        for line in lines:
+        for line, facts in taken_apart(lines, lambda line: decode_head(line.data)):
             data = line.data
-            facts = decode_head(data)
             if isinstance(facts, BadLine):
                 self.bad_lines += 1
                 continue

@@ -18,6 +18,7 @@ from typing import Annotated, Protocol
 import msgspec
 from msgspec import Meta, Struct
 
+from timmy_tui.services.moments import epoch_seconds
 from timmy_tui.services.usage.records import UsageError
 from timmy_tui.text import clean, clean_error
 
@@ -92,6 +93,8 @@ class UsageSums(Struct, frozen=True):
     bad_lines: int = 0
     """Lines that are no call; oversized ones among them."""
     oversized_lines: int = 0
+    untimed_calls: int = 0
+    """Calls that tell no usable time: whether they belong to a stretch that has bounds nobody can know."""
 
 
 class UsageTimeZone(Protocol):
@@ -152,6 +155,22 @@ def read_usage(
     May take a second for a million calls: call it in a thread. Raises :class:`UsageError`.
     """
     reader = _Reader(-inf if since is None else since, inf if until is None else until, day_of or local_day)
+    for part in (*rotated(path), path):
+        _read_file(part, reader, block_bytes, max_line_bytes)
+    return reader.sums()
+
+
+def rotated(path: Path) -> list[Path]:
+    """The parts that a rotation has moved away, ``….jsonl.1``, the oldest first; compressed ones are not read."""
+    try:
+        names = [entry.name for entry in os.scandir(path.parent)]
+    except OSError:
+        return []
+    numbers = [name.removeprefix(f"{path.name}.") for name in names if name.startswith(f"{path.name}.")]
+    return [path.with_name(f"{path.name}.{number}") for number in sorted(filter(str.isdigit, numbers), key=int)[::-1]]
+
+
+def _read_file(path: Path, reader: _Reader, block_bytes: int, max_line_bytes: int) -> None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not hold us up
         with FileIO(descriptor) as file:
@@ -160,11 +179,10 @@ def read_usage(
             for block in _blocks(file, block_bytes, max_line_bytes, reader):
                 reader.take(block)
     except (FileNotFoundError, NotADirectoryError):
-        return UsageSums(())
+        return
     except OSError as error:
         reason = clean_error(error.strerror or error)
         raise UsageError(f"Can't read {clean(str(path))}: {reason}", "Check the file's permissions") from None
-    return reader.sums()
 
 
 def log_mark(path: Path) -> tuple[int, ...] | None:
@@ -213,7 +231,7 @@ class _Reader:
     """Sums blocks of lines. A day is worked out once for each hour, and so is the place of what calls name."""
 
     def __init__(self, since: float, until: float, day_of: UsageTimeZone) -> None:
-        self.bad_lines = self.oversized_lines = 0
+        self.bad_lines = self.oversized_lines = self.untimed_calls = 0
         self._since, self._until, self._local_day = since, until, day_of
         self._lines = msgspec.json.Decoder(_CallLine)
         self._any = msgspec.json.Decoder()
@@ -235,7 +253,7 @@ class _Reader:
     def sums(self) -> UsageSums:
         """What was summed."""
         groups = tuple(_group(names, found) for names, found in self._sums.items())
-        return UsageSums(groups, self.bad_lines + self.oversized_lines, self.oversized_lines)
+        return UsageSums(groups, self.bad_lines + self.oversized_lines, self.oversized_lines, self.untimed_calls)
 
     def _call(self, raw: bytes) -> _CallLine | None:
         raw = raw.strip(b" \t\r\0").removeprefix(b"\xef\xbb\xbf")
@@ -253,7 +271,7 @@ class _Reader:
             self.bad_lines += 1
             return None
         return _CallLine(
-            timestamp=_text(tree["timestamp"]) or "",
+            timestamp=_moment_text(tree["timestamp"]),
             task_type=_text(tree.get("task_type")),
             model=_text(tree.get("model")),
             latency_sec=_seconds(tree.get("latency_sec")),
@@ -369,6 +387,7 @@ class _Reader:
                 return self._local_day(at)
             except (ValueError, OverflowError, OSError):
                 pass
+        self.untimed_calls += 1
         return UNKNOWN if self._since == -inf and self._until == inf else _OUTSIDE
 
 
@@ -403,12 +422,19 @@ def _name(known: dict[str | None, str], raw: str | None) -> str:
 
 
 def _unix(moment: str) -> float | None:
-    """Unix seconds of an ISO 8601 moment; one without a zone is meant as UTC."""
+    """Unix seconds of an ISO 8601 moment, or of a number; one without a zone is meant as UTC."""
+    if moment[:1].isdigit() and (at := epoch_seconds(moment)) is not None:
+        return at  # to ``fromisoformat`` a dozen digits may be a day of the Middle Ages
     try:
         parsed = datetime.fromisoformat(moment[:40])
         return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def _moment_text(value: object) -> str:
+    """A line's time as a text: numbers of seconds or of parts of them are times too."""
+    return value if isinstance(value, str) else "" if epoch_seconds(value) is None else str(value)
 
 
 def _text(value: object) -> str | None:

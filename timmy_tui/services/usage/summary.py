@@ -79,6 +79,8 @@ class UsageSummary(Struct, frozen=True):
     """Days newest first, else the most calls first."""
     total: UsageRow
     bad_lines: int
+    untimed_calls: int
+    """Of no usable time: they count in no stretch that has bounds."""
     currency: str
     prices_date: date | None
     has_prices: bool
@@ -131,7 +133,9 @@ def summary(sums: UsageSums, by: By, usage: UsageConfig, clouds: Collection[str]
     total = _row("total", sums.groups, _joined(latencies.values()), usage, clouds)
     currency = clean(usage.currency, limit=CURRENCY_LIMIT)
     prices = usage.prices
-    return UsageSummary(by, tuple(rows), total, sums.bad_lines, currency, prices.date, bool(prices.models))
+    return UsageSummary(
+        by, tuple(rows), total, sums.bad_lines, sums.untimed_calls, currency, prices.date, bool(prices.models)
+    )
 
 
 def overview(sums: UsageSums, usage: UsageConfig, clouds: Collection[str] = ()) -> UsageOverview:

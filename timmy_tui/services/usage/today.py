@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from timmy_tui.services.moments import epoch_seconds
 from timmy_tui.services.ticks.backwards import end_of_lines, lines_backwards
 from timmy_tui.services.ticks.cursor import Cursor
 from timmy_tui.services.usage.reading import MOST_SECONDS, MOST_TOKENS
@@ -135,8 +136,11 @@ class UsageFollower:
             line = _decoder.decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return True
-        if not isinstance(line.timestamp, str):
-            return True
+        if not isinstance(line.timestamp, str) or line.timestamp.isdigit():
+            at = epoch_seconds(line.timestamp)
+            if at is None:
+                return True
+            line.timestamp = usage_moment(at)
         if line.timestamp < self._midnight:
             # Lines are written when a call ends, and somebody else's clock may be off: a day of tolerance.
             return line.timestamp >= self._day_before

@@ -44,7 +44,10 @@ def saving_told(found: UsageSummary) -> list[str]:
 def bad_lines_told(found: UsageSummary) -> list[str]:
     """That the log holds what is no call."""
     bad = found.bad_lines
-    return [f"left out: {counted(bad, 'line')} of the log that {'is' if bad == 1 else 'are'} no call"] if bad else []
+    told = [f"left out: {counted(bad, 'line')} of the log that {'is' if bad == 1 else 'are'} no call"] if bad else []
+    if found.untimed_calls:
+        told.append(f"{counted(found.untimed_calls, 'call')} of no usable time: in no stretch of days")
+    return told
 
 
 def counted(count: int, what: str) -> str:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from timmy_tui.config import ProviderConfig, Settings
 from timmy_tui.services.cascade.providers.hermes_command import (
     child_environment,
@@ -20,6 +22,7 @@ from timmy_tui.services.cascade.providers.hermes_command import (
     isolates,
     pin_folder,
     pinned,
+    prompt_note,
     session_source,
     tagged_prompt,
 )
@@ -92,6 +95,7 @@ class HermesProvider:
         served = await look(url, timeout_s=request.timeout_s / 4)
         model = await self._model(request, served, place)
         source = session_source(request.caller)
+        note = await asyncio.to_thread(prompt_note, place, self._env)
         left_s = max(1.0, request.timeout_s - (self._clock() - started_at))
         grace_s = min(TERM_GRACE_S, left_s / 4)
         pins = pinned(url, source, left_s - grace_s)
@@ -101,7 +105,8 @@ class HermesProvider:
         if ended.code is None:
             waited = duration_text((left_s - grace_s) * 1000)
             raise CallError("timeout", f"hermes gave no answer within {waited} and was ended")
-        return await self._completion(request, ended, model, started_at)
+        completion = await self._completion(request, ended, model, started_at)
+        return replace(completion, prompt_note=note)
 
     def _place(self) -> HermesPlace:
         try:
@@ -129,6 +134,8 @@ class HermesProvider:
             # The configured model may be a cloud's: it counts when this server has it, or does not tell.
             if own is not None and own.name is not None:
                 wanted = served.name_of(own.name) if served.models else own.name
+        if wanted is None and request.usual_model is not None:
+            wanted = served.name_of(request.usual_model)
         model = wanted or choose_model(served, local_only=request.local_only)
         if request.local_only:
             check_model_local(model, served)

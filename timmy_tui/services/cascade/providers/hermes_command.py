@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from timmy_tui.services.cascade.records import CallError, CompletionRequest
 from timmy_tui.services.hermes.profiles import ROOT_PROFILE, HermesPlace
 from timmy_tui.services.locality import host_place
+from timmy_tui.text import clean
 
 PROMPT_MAX_BYTES = 120 * 1024
 """The prompt travels as one argument; Linux takes 128 KiB (facts/hermes.md §1.2)."""
@@ -28,6 +29,9 @@ _ISOLATION = ("--safe-mode", "--ignore-user-config")
 
 _SECRET_NAME = re.compile(r"(?:_API_KEY|_TOKEN|_SECRET|_ACCESS_KEY|_ACCESS_KEY_ID|_CREDENTIALS)\Z|\AOPENAI_API_KEY\Z")
 
+ADDS_TO_THE_PROMPT = ("HERMES_PREFILL_MESSAGES_FILE", "HERMES_EPHEMERAL_SYSTEM_PROMPT")
+"""Settings that put the operator's own messages before the prompt, ``--safe-mode`` or not (facts/hermes-jobs.md §0)."""
+
 _FOREIGN = frozenset(
     {
         "CUSTOM_BASE_URL",
@@ -36,6 +40,7 @@ _FOREIGN = frozenset(
         "HERMES_INFERENCE_MODEL",
         "HERMES_INFERENCE_PROVIDER",
         "HERMES_MODEL",
+        "HERMES_PREFILL_MESSAGES_FILE",
         "HERMES_PROVIDER",
         "HERMES_YOLO_MODE",
         "OPENAI_BASE_URL",
@@ -99,6 +104,7 @@ def pinned(url: str, source: str, deadline_s: float) -> dict[str, str]:
         "OPENAI_API_KEY": PLACEHOLDER_KEY,
         "HERMES_API_TIMEOUT": f"{math.ceil(deadline_s)}",
         "HERMES_SESSION_SOURCE": source,
+        **dict.fromkeys(ADDS_TO_THE_PROMPT, ""),
     }
     if host_place(url) == "local":
         values["NO_PROXY"] = values["no_proxy"] = urlsplit(url).hostname or ""
@@ -123,8 +129,35 @@ def pin_folder(folder: Path, pins: Mapping[str, str], env: Mapping[str, str]) ->
     Hermes lets that file override its environment, so a ``CUSTOM_BASE_URL`` there would take a local call elsewhere.
     Its managed scope comes last; an administrator who has one keeps it, and then nothing is written.
     """
-    if env.get("HERMES_MANAGED_DIR") or MANAGED_DIR.exists():
+    if managed_folder(env) is not None:
         return {}
     folder.mkdir()
     (folder / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in pins.items()), encoding="utf-8")
     return {"HERMES_MANAGED_DIR": str(folder)}
+
+
+def managed_folder(env: Mapping[str, str]) -> Path | None:
+    """Where an administrator's settings for Hermes are, which nothing can be pinned against; None without any."""
+    named = env.get("HERMES_MANAGED_DIR")
+    return Path(named) if named else MANAGED_DIR if MANAGED_DIR.exists() else None
+
+
+def prompt_note(place: HermesPlace, env: Mapping[str, str]) -> str | None:
+    """Why the model may be told more than the prompt; None where nothing adds to it, or what does is pinned.
+
+    With a managed scope the operator's ``.env`` stays in force, and so does the scope's own.
+    """
+    managed = managed_folder(env)
+    if managed is None:
+        return None
+    for path in (managed / ".env", place.folder / ".env"):
+        try:
+            text = path.read_text("utf-8", "replace")
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return f"{clean(str(path), limit=120)} can't be read, and nothing can be pinned: Hermes is managed"
+        for name in ADDS_TO_THE_PROMPT:
+            if re.search(rf"^\s*(?:export\s+)?{name}\s*=\s*[\"']?[^\s\"'#]", text, re.MULTILINE):
+                return f"{name} of {clean(str(path), limit=120)} adds to the prompt, and Hermes is managed"
+    return None

@@ -52,7 +52,7 @@ def base_url(settings: Settings, config: ProviderConfig | None, env: Mapping[str
     if text is None:
         raise CallError("not_configured", "the address names an environment variable that is not set")
     if not text:
-        text = next(iter(settings.config.ollama), OllamaConfig()).url or settings.ollama_host
+        text = settings.ollama_address(next(iter(settings.config.ollama), OllamaConfig()))
     try:
         url = connectable_url(text)
     except SourceError as error:

@@ -171,6 +171,9 @@ class OllamaProvider:
                 raise _cloud(wanted)
             return wanted
         usable = [model for model in installed if _answers(model) and not (request.local_only and _leaves(model))]
+        usual = next((model for model in usable if _same_name(model.name, request.usual_model or "")), None)
+        if usual is not None:
+            return usual.name
         loaded = (match_installed(model, usable) for model in await self.loaded(until))
         chosen = next((model for model in loaded if model is not None), None) or next(iter(usable), None)
         if chosen is None:

@@ -37,7 +37,7 @@ class OpenAIProvider:
         """One completion by the model asked for, else the configured, else the first that the server lists."""
         self._caller.check(request)
         until = asyncio.get_running_loop().time() + request.timeout_s
-        model = request.model or self._configured or await self._first_model(until)
+        model = request.model or self._configured or await self._first_model(until, request.usual_model)
         payload: Object = {
             "model": model,
             "messages": [{"role": "user", "content": request.prompt}],
@@ -74,12 +74,12 @@ class OpenAIProvider:
         assert missing is not None
         raise missing
 
-    async def _first_model(self, until: float) -> str:
+    async def _first_model(self, until: float, usual: str | None) -> str:
         models = (await self._ask("/models", None, until)).get("data")
-        for model in models if isinstance(models, list) else []:
-            name = text_of(model, "id") if isinstance(model, dict) else None
-            if name:
-                return name
+        listed = [model for model in models if isinstance(model, dict)] if isinstance(models, list) else []
+        names = [name for model in listed if (name := text_of(model, "id"))]
+        if names:
+            return usual if usual is not None and usual in names else names[0]
         raise CallError("not_configured", "it lists no model", f"Name one under  models:  of {self.name}")
 
     def _completion(self, model: str, answer: Object, duration_ms: float, seed: int | None) -> Completion:
