@@ -71,7 +71,6 @@ def test_json_is_the_manifest_and_nothing_else(home: ExportHome) -> None:
         "operator": "alex",
         "split": 0.25,
         "redact": False,
-        "keep_marks": False,
     }
 
 

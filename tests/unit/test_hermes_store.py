@@ -50,11 +50,16 @@ def test_a_local_row_of_zero_dollars_is_unpriced_not_free(fixture_home: Path) ->
     assert (reading.local_tokens, reading.cloud_tokens, reading.unknown_tokens) == (30_120, 0, 0)
 
 
-def test_runs_without_an_answer_have_failed_and_an_empty_answer_is_one(fixture_home: Path) -> None:
+def test_runs_without_an_answer_and_with_an_empty_one_have_failed(fixture_home: Path) -> None:
     reading = store_of(fixture_home).read()
     failed = {session.id for session in reading.sessions if session.state(NOW) == "failed"}
-    assert failed == {"20261120_035135_f46f94", "20261120_035144_81f036", "cron_e205567b24ff_20261120_035438"}
-    assert reading.count("done", NOW) == 13
+    assert failed == {
+        "20261120_035135_f46f94",
+        "20261120_035144_81f036",
+        "20261120_035153_b1c251",
+        "cron_e205567b24ff_20261120_035438",
+    }
+    assert reading.count("done", NOW) == 12
     empty = next(session for session in reading.sessions if session.id == "20261120_035153_b1c251")
     assert empty.answered
     assert not empty.open_turn

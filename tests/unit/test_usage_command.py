@@ -136,7 +136,6 @@ def test_one_json_document_with_units_in_its_names(home: Home) -> None:
         "prices_date": "2026-11-01",
         "currency": "$",
         "bad_lines": 1,
-        "untimed_calls": 0,
     }
 
 

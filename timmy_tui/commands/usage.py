@@ -62,7 +62,7 @@ def usage_document(found: UsageSummary, days: int) -> dict[str, object]:
         "prices_date": found.prices_date.isoformat() if found.prices_date else None,
         "currency": found.currency,
         "bad_lines": found.bad_lines,
-        "untimed_calls": found.untimed_calls,
+        **({"untimed_calls": found.untimed_calls} if found.untimed_calls else {}),
     }
 
 

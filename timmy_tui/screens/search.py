@@ -91,7 +91,9 @@ class SearchScreen(ConsoleScreen[None]):
             when = moment_text(hit.at, "%m-%d %H:%M")
             return row(line((f"{when}  {hit.role:<9}  ", "quiet")), line(hit.snippet), [], width)
 
-        status = line((f"{len(found)} found", "quiet")) if wanted else ()
+        hermes = self.console.snapshot.hermes.value
+        missing = ", Hermes makes its index anew: some are missing" if hermes and hermes.index_incomplete else ""
+        status = line((f"{len(found)} found{missing}", "quiet")) if wanted else ()
         self.hits.fill(list(found), draw, self.console.view(), empty=empty, status=status)
 
     @on(Pane.Opened)

@@ -12,6 +12,8 @@ from typing import TypeVar
 import msgspec
 
 from timmy_tui.config import Settings
+from timmy_tui.services.hermes.own_sessions import with_own_sessions
+from timmy_tui.services.hermes.records import HermesReading
 from timmy_tui.services.locality import host_place
 from timmy_tui.services.poller import Pace, Poller
 from timmy_tui.services.reading import Reading
@@ -153,6 +155,18 @@ class Monitor:
         async for _ in self.sources.tick_hints():
             self.refresh("heartbeat")
 
+    def _named(self, kind: str, reading: Reading[object]) -> Reading[object]:
+        """Hermes' reading with the heartbeat's sessions under its name, as far as its ticks are known."""
+        ticks = self.snapshot.heartbeat.value
+        if kind != "hermes" or not isinstance(reading.value, HermesReading) or ticks is None:
+            return reading
+        named = with_own_sessions(reading.value, ticks.recent)
+        if named is reading.value:
+            return reading
+        if self.snapshot.hermes.value == named:  # the same object says that nothing changed
+            named = self.snapshot.hermes.value
+        return msgspec.structs.replace(reading, value=named)
+
     def _taker(self, name: str) -> Callable[[Reading[object]], None]:
         return lambda reading: self._take(name, reading)
 
@@ -171,6 +185,7 @@ class Monitor:
             self.snapshot = msgspec.structs.replace(before, ollama=servers)
         else:
             old = getattr(before, kind)
+            reading = self._named(kind, reading)
             self.snapshot = msgspec.structs.replace(before, **{kind: reading})
         if reading.says_same_as(_with_beat_of(old, reading)):
             return
@@ -178,6 +193,8 @@ class Monitor:
             self.refresh("providers")  # what one pane knows the other should not deny
         if kind == "heartbeat":
             self.refresh("approvals")  # a new tick may have proposed something
+            named = self._named("hermes", self.snapshot.hermes)  # and named a session as its own
+            self.snapshot = msgspec.structs.replace(self.snapshot, hermes=named)
         self._publish(self.snapshot)
 
 

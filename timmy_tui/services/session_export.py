@@ -27,8 +27,7 @@ from timmy_tui.services.hermes.cells import Cell, count, line, raw_text, seconds
 from timmy_tui.services.hermes.columns import Columns, columns_of, listed
 from timmy_tui.services.hermes.connection import StoreFile, missing_store
 from timmy_tui.services.hermes.content import answer_text, content_text
-from timmy_tui.services.hermes.profiles import find_place
-from timmy_tui.services.hermes.store import DATABASE_NAME
+from timmy_tui.services.hermes.profiles import DATABASE_NAME, find_place
 from timmy_tui.services.reading import SourceError
 from timmy_tui.text import clean, clean_error
 

@@ -71,6 +71,7 @@ def problems(snapshot: Snapshot, now: float) -> Iterator[Problem]:
     yield from _approvals(snapshot)
     yield from _providers(snapshot, now)
     yield from _reading("Hermes store", snapshot.hermes, now)
+    yield from _cron(snapshot)
 
 
 def source_state(reading: Reading[T], now: float) -> SourceState | None:
@@ -190,6 +191,13 @@ def _reading(what: str, reading: Reading[T], now: float) -> Iterator[Problem]:
         yield Problem("warning", error if error[:1].isupper() else f"{what}: {error}")
     elif state == "stale":
         yield Problem("warning", _stale_text(what, reading, now))
+
+
+def _cron(snapshot: Snapshot) -> Iterator[Problem]:
+    """What Hermes' own cron could not do."""
+    hermes = snapshot.hermes.value
+    for job in () if hermes is None else hermes.failed_jobs:
+        yield Problem("warning", f"cron job {job.name} failed{f': {job.error}' if job.error else ''}")
 
 
 def _stale_text(what: str, reading: Reading[T], now: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from timmy_tui.services.hermes.records import HermesReading, SessionSummary, Tokens
 from timmy_tui.services.reading import Reading
 from timmy_tui.text import count_text, percent_text, span_text
-from timmy_tui.widgets.line import EMPTY, Line, Span, fit, fitting, joined, line, spread, width_of
+from timmy_tui.widgets.line import EMPTY, Line, Span, crop, fit, fitting, joined, line, spread, width_of
 from timmy_tui.widgets.pane import Pane, View, not_fresh, trouble
 from timmy_tui.widgets.table import Cell, row, sparkline
 
@@ -75,7 +75,9 @@ class SessionsPane(Pane):
         if value is None:
             return EMPTY
         profile = f"{value.profile} {glyphs.dot} " if value.profile else ""
-        return line((f"{profile}{value.hours:g} h", "quiet"))
+        others = value.other_profiles
+        also = f"+ {others[0]}{' …' * (len(others) > 1)} {glyphs.dot} " if others else ""
+        return line((f"{profile}{also}{value.hours:g} h", "quiet"))
 
     def foot(self) -> Line:
         value = self.reading.value
@@ -97,6 +99,9 @@ class SessionsPane(Pane):
             return lines
         if value.tokens.total:
             lines.append(_tokens_line(value.tokens, width))
+            if value.older_tokens and height > 5:
+                told = f"{count_text(value.older_tokens)} of them since the start of longer sessions"
+                lines.append(crop(line((told, "quiet")), width))
             if height > 6:
                 lines.append(self._places(value, width))
             if height > 7 and any(value.tokens_by_bucket):
@@ -111,7 +116,7 @@ class SessionsPane(Pane):
             return () if self.reading.error else [line(("Reading the Hermes store…", "quiet"))]
         if self.filter_text:
             return [line((f"No session matches “{self.filter_text}”.", "quiet"))]
-        return [line((f"No session started within {value.hours:g} h.", "quiet"))]
+        return [line((f"No session was active within {value.hours:g} h.", "quiet"))]
 
     def keys(self) -> Sequence[str]:
         return self._keys

@@ -21,6 +21,7 @@ from timmy_tui.services.doctor.machine import (
     terminal_size,
 )
 from timmy_tui.services.doctor.stack import stack_findings
+from timmy_tui.services.hermes.beside import other_profiles
 from timmy_tui.services.hermes.config import HermesConfigError, read_hermes_model
 from timmy_tui.services.hermes.connection import HermesError
 from timmy_tui.services.hermes.context import check_context
@@ -41,13 +42,13 @@ def _examined(settings: Settings, env: Mapping[str, str], snapshot: Snapshot, no
         *terminal_findings(env, terminal_size()),
         *file_findings(settings),
         disk_finding(settings.timmy_home),
-        *_hermes(settings, env, snapshot),
+        *_hermes(settings, env, snapshot, now),
         *stack_findings(settings, snapshot, now),
         *extra_findings(),
     )
 
 
-def _hermes(settings: Settings, env: Mapping[str, str], snapshot: Snapshot) -> Iterator[Finding]:
+def _hermes(settings: Settings, env: Mapping[str, str], snapshot: Snapshot, now: float) -> Iterator[Finding]:
     binary = find_hermes(settings.config.hermes.command, env)
     yield _binary(binary, settings.config.hermes.command)
     try:
@@ -65,6 +66,14 @@ def _hermes(settings: Settings, env: Mapping[str, str], snapshot: Snapshot) -> I
         count = len(reading.value.sessions)
         rows = f"{count} session{'' if count == 1 else 's'} in {reading.value.hours:g} h"
         yield finding("hermes store", "ok", f"{reading.value.path}{profile}: {rows}")
+        for job in reading.value.failed_jobs:
+            yield finding(
+                "hermes cron", "broken", f"{job.name} failed: {job.error or 'why is not said'}", "hermes cron list"
+            )
+    others = other_profiles(find_place(settings.hermes_home, settings.config.hermes.profile), now)
+    if others:
+        told = f"used within the last day, and not shown here: {', '.join(others)}"
+        yield finding("hermes profiles", "note", told, f"hermes: {{profile: {others[0]}}}  in tui.yaml shows that one")
     yield from _hermes_model(folder / "config.yaml", snapshot)
     yield from _hermes_call(settings, env, binary)
 

@@ -43,15 +43,15 @@ class FileFacts(Struct, frozen=True, omit_defaults=True):
     """Rows by label or by kind of pair."""
 
 
-class OptionFacts(Struct, frozen=True):
-    """What was asked for."""
+class OptionFacts(Struct, frozen=True, omit_defaults=True):
+    """What was asked for; what has a default stands there where it was asked for."""
 
     formats: tuple[Format, ...]
     since: str | None
     operator: str | None
     split: float
     redact: bool
-    keep_marks: bool
+    keep_marks: bool = False
 
 
 class SessionFacts(Struct, frozen=True):

@@ -11,9 +11,8 @@ from timmy_tui.services.hermes.cells import count, line, raw_text
 from timmy_tui.services.hermes.columns import columns_of, listed
 from timmy_tui.services.hermes.connection import HermesError, StoreFile
 from timmy_tui.services.hermes.content import content_text
-from timmy_tui.services.hermes.profiles import find_place
+from timmy_tui.services.hermes.profiles import DATABASE_NAME, find_place
 from timmy_tui.services.hermes.records import Tokens
-from timmy_tui.services.hermes.store import DATABASE_NAME
 
 __all__ = ["HermesError", "RawAnswer", "last_answer"]
 

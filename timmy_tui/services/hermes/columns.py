@@ -23,7 +23,15 @@ class Columns(Struct, frozen=True):
     @property
     def active(self) -> str:
         """The condition for a message that is still part of its conversation; NULL counts (§10.5)."""
-        return "COALESCE(active, 1) = 1" if "active" in self.messages else "1"
+        active = "COALESCE(active, 1) = 1" if "active" in self.messages else "1"
+        # Scaffolding that Hermes itself never shows (schema 30).
+        shown = " AND COALESCE(display_kind, '') <> 'hidden'" if "display_kind" in self.messages else ""
+        return active + shown
+
+    @property
+    def visible(self) -> str:
+        """SQL for sessions that Hermes itself lists (schema 30 hides some)."""
+        return "COALESCE(hidden, 0) = 0" if "hidden" in self.sessions else "1"
 
 
 _NEEDED = frozenset({"id", "started_at"}), frozenset({"id", "session_id", "role", "content", "timestamp"})
@@ -34,7 +42,9 @@ def columns_of(connection: sqlite3.Connection) -> Columns:
 
     Raises ``sqlite3.Error`` (also while a migration has a table away), ``HermesError`` for one that is not Hermes'.
     """
-    tables = connection.execute("SELECT name FROM sqlite_master WHERE name IN ('messages_fts', 'messages_fts_trigram')")
+    tables = connection.execute(
+        "SELECT name FROM sqlite_master WHERE name IN ('messages_fts', 'messages_fts_trigram', 'session_turn_leases')"
+    )
     sessions, messages = _needed(connection, "sessions", _NEEDED[0]), _needed(connection, "messages", _NEEDED[1])
     return Columns(
         sessions=sessions,
@@ -42,6 +52,14 @@ def columns_of(connection: sqlite3.Connection) -> Columns:
         usage=_names(connection, "session_model_usage"),
         indexes=frozenset(raw_text(name) for (name,) in tables),
     )
+
+
+def index_incomplete(connection: sqlite3.Connection) -> bool:
+    """Whether Hermes makes its full-text index anew, of which a part is there (schema 30, hermes-jobs.md §E)."""
+    if not _names(connection, "state_meta"):
+        return False
+    found = connection.execute("SELECT 1 FROM state_meta WHERE key LIKE 'fts_rebuild_%' LIMIT 1")
+    return found.fetchone() is not None
 
 
 def _needed(connection: sqlite3.Connection, table: str, columns: frozenset[str]) -> frozenset[str]:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from timmy_tui.services.hermes.connection import HermesError
 from timmy_tui.text import clean, clean_error
 
+DATABASE_NAME = "state.db"
 ROOT_PROFILE = "default"
 """The name that stands for the root itself."""
 

@@ -61,12 +61,20 @@ class SessionSummary(Struct, frozen=True):
     """None = unpriced; never 0 for an unknown price (§2.4 "Cost")."""
     parent_id: str | None
     archived: bool
+    empty_answer: bool = False
+    """Its last answer is Hermes' ``(empty)``: none came."""
+    leased: bool = False
+    """Hermes itself says that a turn is under way."""
 
     def state(self, now: float) -> SessionState:
         """Running, idle, done or failed by the rule of facts/hermes.md §2.4.
 
         An open turn is running while it is recent; later it has failed if nothing ever answered, else it is idle.
         """
+        if self.leased:
+            return "running"
+        if self.empty_answer:
+            return "failed"
         if self.open_turn:
             if self.ended_at is None and now - self.last_activity_at < RUNNING_WINDOW_S:
                 return "running"
@@ -84,8 +92,15 @@ class ModelUsage(Struct, frozen=True):
     tokens: Tokens
 
 
+class FailedJob(Struct, frozen=True):
+    """A cron job of Hermes' whose last run failed. Strings have passed ``text.clean``."""
+
+    name: str
+    error: str
+
+
 class HermesReading(Struct, frozen=True):
-    """The sessions that started within the last ``hours``."""
+    """The sessions in which something happened within the last ``hours``."""
 
     path: str
     profile: str | None
@@ -108,6 +123,16 @@ class HermesReading(Struct, frozen=True):
     """Sessions with tokens but no known price."""
     tokens_by_bucket: tuple[int, ...]
     """Total tokens per bucket of the window, oldest first (24 buckets; an hour each for a 24 h window)."""
+    older_sessions: int = 0
+    """Of :attr:`sessions`: those that began before the window."""
+    older_tokens: int = 0
+    """What those used since their start: how much of it within the window Hermes does not say."""
+    other_profiles: tuple[str, ...] = ()
+    """Hermes profiles besides this one that were used within the last day."""
+    failed_jobs: tuple[FailedJob, ...] = ()
+    """Cron jobs whose last run failed."""
+    index_incomplete: bool = False
+    """Hermes makes its search index anew: a search misses messages meanwhile."""
     routing_only: bool = False
     """There was no ``state.db``: the rows come from ``sessions.json`` and carry no tokens."""
 

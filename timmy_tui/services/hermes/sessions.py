@@ -41,9 +41,12 @@ SESSION_COLUMNS = (
         "parent_session_id",
         "archived",
     ),
-    *("api_call_count", "rewind_count"),
+    *("api_call_count", "rewind_count", "last_activity_at"),
 )
 """What is read of a session. Never ``SELECT *``: ``system_prompt`` is large and private (§10.1)."""
+
+EMPTY = "(empty)"
+"""What Hermes stores for an answer without text; its own cron calls such a run failed (facts/hermes-jobs.md §0)."""
 
 _IDS_PER_QUERY = 500
 _PRICED = ("actual", "estimated", "included")
@@ -55,6 +58,8 @@ class Tail(Struct, frozen=True):
     last_at: float | None = None
     open_turn: bool = False
     answered: bool = False
+    empty: bool = False
+    """The last answer is Hermes' word for one that did not come."""
     tools: tuple[tuple[str, int], ...] = ()
     """Stored results per tool."""
 
@@ -63,6 +68,38 @@ def select_sessions(connection: sqlite3.Connection, columns: Columns, where: str
     """Rows of :data:`SESSION_COLUMNS`; ``where`` is SQL of this package with one ``?``."""
     names = listed(SESSION_COLUMNS, columns.sessions)
     return connection.execute(f"SELECT {names} FROM sessions WHERE {where}", (value,)).fetchall()
+
+
+def select_active(connection: sqlite3.Connection, columns: Columns, cut: float, now: float) -> list[Cell]:
+    """The ids of sessions in which something happened since ``cut``, or in which a turn is under way."""
+    found = [
+        id
+        for (id,) in connection.execute(
+            "SELECT session_id FROM messages GROUP BY session_id HAVING MAX(timestamp) >= ?", (cut,)
+        )
+    ]
+    if "last_activity_at" in columns.sessions:
+        found += [id for (id,) in connection.execute("SELECT id FROM sessions WHERE last_activity_at >= ?", (cut,))]
+    return [*found, *select_leased(connection, columns, now)]
+
+
+def select_leased(connection: sqlite3.Connection, columns: Columns, now: float) -> list[Cell]:
+    """The ids of sessions in which a turn is under way, by Hermes' own lease (schema 30)."""
+    if "session_turn_leases" not in columns.indexes:
+        return []
+    leases = connection.execute("SELECT conversation_id FROM session_turn_leases WHERE expires_at > ?", (now,))
+    return [id for (id,) in leases]
+
+
+def select_by_id(connection: sqlite3.Connection, columns: Columns, ids: Sequence[Cell]) -> list[Row]:
+    """Rows of :data:`SESSION_COLUMNS` of these sessions."""
+    names = listed(SESSION_COLUMNS, columns.sessions)
+    rows: list[Row] = []
+    for some in portions(ids):
+        marks = ", ".join("?" * len(some))
+        where = f"id IN ({marks}) AND {columns.visible}"
+        rows += connection.execute(f"SELECT {names} FROM sessions WHERE {where}", some).fetchall()
+    return rows
 
 
 def select_tails(connection: sqlite3.Connection, columns: Columns, ids: Sequence[Cell]) -> dict[Cell, Tail]:
@@ -75,7 +112,7 @@ def select_tails(connection: sqlite3.Connection, columns: Columns, ids: Sequence
         "tool_calls IS NOT NULL AND tool_calls NOT IN ('', '[]', 'null')" if "tool_calls" in columns.messages else "0"
     )
     tools: dict[Cell, list[tuple[str, int]]] = {}
-    for some in _portions(ids):
+    for some in portions(ids):
         marks = ", ".join("?" * len(some))
         if "tool_name" in columns.messages:
             for id, name, number in connection.execute(
@@ -85,16 +122,18 @@ def select_tails(connection: sqlite3.Connection, columns: Columns, ids: Sequence
             ):
                 tools.setdefault(id, []).append((line(name, limit=80) or "unknown", number))
         last = connection.execute(
-            f"SELECT session_id, role, timestamp, {calls} FROM messages WHERE id IN (SELECT MAX(id)"
+            f"SELECT session_id, role, timestamp, {calls}, CAST(content AS TEXT) = '{EMPTY}' FROM messages"
+            " WHERE id IN (SELECT MAX(id)"
             f" FROM messages WHERE session_id IN ({marks}) AND {columns.active} GROUP BY session_id)",
             some,
         ).fetchall()
-        for id, role, at, calling in last:
+        for id, role, at, calling, empty in last:
             by_assistant = role == b"assistant"
             tails[id] = Tail(
                 last_at=seconds(at),
                 open_turn=bool(calling) if by_assistant else role in (b"user", b"tool"),
                 answered=by_assistant or _has_answer(connection, id),
+                empty=by_assistant and bool(empty),
                 tools=tuple(tools.get(id, ())),
             )
     return tails
@@ -107,7 +146,7 @@ def _has_answer(connection: sqlite3.Connection, id: Cell) -> bool:
     return found.fetchone() is not None
 
 
-def _portions(ids: Sequence[Cell]) -> Iterator[list[Cell]]:
+def portions(ids: Sequence[Cell]) -> Iterator[list[Cell]]:
     bound = [_bound(id) for id in ids]
     for start in range(0, len(bound), _IDS_PER_QUERY):
         yield bound[start : start + _IDS_PER_QUERY]
@@ -132,9 +171,12 @@ def summary_of(row: Row, tail: Tail) -> SessionSummary | None:
         started_at=started_at,
         ended_at=ended_at,
         end_reason=line(row[6]),
-        last_activity_at=next((at for at in (tail.last_at, ended_at) if at is not None), started_at),
+        last_activity_at=max(
+            (at for at in (tail.last_at, ended_at, seconds(row[22])) if at is not None), default=started_at
+        ),
         open_turn=tail.open_turn,
         answered=tail.answered,
+        empty_answer=tail.empty,
         message_count=count(row[7]),
         tool_call_count=count(row[8]),
         tokens=Tokens(*map(count, row[9:14])),

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from timmy_tui.services.hermes.beside import failed_jobs, other_profiles
 from timmy_tui.services.hermes.connection import (
     BUSY_TIMEOUT_S,
     HermesError,
@@ -19,7 +21,7 @@ from timmy_tui.services.hermes.connection import (
     explained_stat,
     missing_store,
 )
-from timmy_tui.services.hermes.profiles import HermesPlace, find_place
+from timmy_tui.services.hermes.profiles import DATABASE_NAME, HermesPlace, find_place
 from timmy_tui.services.hermes.records import HermesReading, SearchHit, Tokens, Transcript
 from timmy_tui.services.hermes.routing import ROUTING_PATH, read_routing
 from timmy_tui.services.hermes.search import find_messages
@@ -29,7 +31,6 @@ from timmy_tui.text import clean
 
 __all__ = ["HermesError", "HermesStore"]
 
-DATABASE_NAME = "state.db"
 STOP_CHECK_STEPS = 5_000
 """Steps of SQLite's machine, about a thousand messages, between two looks at whether a search is still wanted."""
 
@@ -87,6 +88,8 @@ class HermesStore:
         self._stamp: Stamp | None = None
         self._settled = False
         self._routing: HermesReading | None = None
+        self._told: tuple[HermesReading, object, HermesReading] | None = None
+        """The last reading of the window, what stood beside it, and both as one."""
 
     def read(self) -> HermesReading:
         """The sessions that started within the last ``hours``, by the rule of ``hermes insights``.
@@ -118,7 +121,17 @@ class HermesStore:
             settled = stamp.settled(self._wall())
             file.ask(lambda connection: window.refresh(connection, now))
             self._stamp, self._settled = stamp, settled
-        return window.reading(now)
+        return self._with_beside(window.reading(now), place, now)
+
+    def _with_beside(self, reading: HermesReading, place: HermesPlace, now: float) -> HermesReading:
+        """The reading with what stands beside the store; the same object while both say the same."""
+        beside = other_profiles(place, self._wall()), failed_jobs(place.folder)
+        if self._told is None or self._told[0] is not reading or self._told[1] != beside:
+            told = replace(reading, other_profiles=beside[0], failed_jobs=beside[1])
+            if self._told is not None and self._told[2] == told:
+                told = self._told[2]
+            self._told = reading, beside, told
+        return self._told[2]
 
     def _read_routing(self, place: HermesPlace, now: float) -> HermesReading:
         path = place.folder / ROUTING_PATH

@@ -7,14 +7,14 @@ session's two accounts are never added (facts/hermes.md §10.6).
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from timmy_tui.services.hermes.cells import Row, count, line
+from timmy_tui.services.hermes.cells import Cell, Row, count, line
 from timmy_tui.services.hermes.columns import Columns, listed
 from timmy_tui.services.hermes.records import ModelUsage, Place, SessionSummary, Tokens
-from timmy_tui.services.hermes.sessions import TOKEN_COLUMNS, place_of
+from timmy_tui.services.hermes.sessions import TOKEN_COLUMNS, place_of, portions
 
 _USAGE_COLUMNS = ("session_id", "model", "billing_base_url", "api_call_count", *TOKEN_COLUMNS)
 
@@ -28,15 +28,18 @@ class Share(Struct, frozen=True):
     tokens: Tokens
 
 
-def select_usage(connection: sqlite3.Connection, columns: Columns, cut: float) -> list[Row]:
-    """The usage rows, session first, of every session that started at ``cut`` or later."""
+def select_usage(connection: sqlite3.Connection, columns: Columns, ids: Sequence[Cell]) -> list[Row]:
+    """The usage rows, session first, of these sessions."""
     if "session_id" not in columns.usage:
         return []
-    return connection.execute(
-        f"SELECT {listed(_USAGE_COLUMNS, columns.usage)} FROM session_model_usage"
-        " WHERE session_id IN (SELECT id FROM sessions WHERE started_at >= ?)",
-        (cut,),
-    ).fetchall()
+    rows: list[Row] = []
+    for some in portions(ids):
+        marks = ", ".join("?" * len(some))
+        rows += connection.execute(
+            f"SELECT {listed(_USAGE_COLUMNS, columns.usage)} FROM session_model_usage WHERE session_id IN ({marks})",
+            some,
+        ).fetchall()
+    return rows
 
 
 def share_of(row: Row) -> Share:

@@ -19,8 +19,7 @@ from timmy_tui.services.hermes.cells import Cell, line, raw_text, seconds
 from timmy_tui.services.hermes.columns import Columns, columns_of, listed
 from timmy_tui.services.hermes.connection import StoreFile
 from timmy_tui.services.hermes.content import answer_text, content_text
-from timmy_tui.services.hermes.profiles import find_place
-from timmy_tui.services.hermes.store import DATABASE_NAME
+from timmy_tui.services.hermes.profiles import DATABASE_NAME, find_place
 
 T = TypeVar("T")
 

@@ -104,8 +104,12 @@ def _sessions(snapshot: Snapshot, now: float, glyphs: Glyphs) -> Iterator[list[S
         facts.append(f"{count_text(value.tokens.total)} tokens")
         if value.tokens.total:
             facts.append(f"local {percent_text(value.local_tokens / value.tokens.total)}")
+    if value.older_tokens:
+        facts.append(f"{count_text(value.older_tokens)} of them since the start of longer sessions")
     if value.cost_usd is not None:
         facts.append(f"${value.cost_usd:,.2f}")
+    if value.other_profiles:
+        facts.append(f"also in use: profile {', '.join(value.other_profiles[:3])}")
     state = [] if source_state(reading, now) == "up" else [(" ", ""), _state(reading, now, glyphs)]
     yield [_label("Sessions"), (f" {glyphs.dot} ".join(facts), ""), *state]
     for session in value.sessions[:SHOWN_SESSIONS]:

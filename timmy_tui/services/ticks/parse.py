@@ -68,6 +68,7 @@ class HeadFacts(Struct):
     dpo_label: object = None
     decided_by: object = None
     prompt_note: object = None
+    session_id: object = None
 
 
 _head_decoder = msgspec.json.Decoder(HeadFacts)
@@ -137,6 +138,7 @@ def head_of(facts: HeadFacts, place: TickPlace, zone: tzinfo | None) -> TickHead
         model=_line(facts.model),
         by_model=by_model(facts),
         by_rules=by_rules(facts),
+        session_id=_line(facts.session_id),
         label=label_of(facts),
         summary=_first_line(reasoning) if isinstance(reasoning, str) else "",
         place=place,
@@ -246,6 +248,7 @@ def _facts_of(tree: dict[str, object]) -> HeadFacts:
         dpo_label=tree.get("dpo_label"),
         decided_by=tree.get("decided_by"),
         prompt_note=tree.get("prompt_note"),
+        session_id=tree.get("session_id"),
     )
 
 

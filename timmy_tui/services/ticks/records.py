@@ -53,6 +53,8 @@ class TickHead(Struct, frozen=True):
     place: TickPlace
     by_rules: bool = False
     """The hard-coded rules decided, whatever the severity; neither they nor a model did where there is no decision."""
+    session_id: str | None = None
+    """Of the Hermes session that decided."""
 
 
 class IndexedTick(Struct, frozen=True):
