@@ -273,7 +273,7 @@ class IntervalsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds between two polls of a source. A source is never asked while an answer is awaited."""
 
     ollama_s: Seconds = 5
-    ollama_tags_s: Seconds = 60
+    ollama_tags_s: Seconds = 15
     hermes_s: Seconds = 2
     ticks_s: Seconds = 2
     """The tick log is also watched: a new tick shows at once. This is the guarantee behind it."""

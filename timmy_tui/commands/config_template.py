@@ -107,7 +107,7 @@ TEMPLATE = """\
 
 #intervals:                 # seconds between two polls; a source is never asked while an answer is awaited
 #  ollama_s: 5
-#  ollama_tags_s: 60
+#  ollama_tags_s: 15
 #  hermes_s: 2
 #  ticks_s: 2
 #  providers_s: 30

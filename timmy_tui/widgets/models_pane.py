@@ -113,7 +113,9 @@ class ModelsPane(Pane):
         loaded = sum(1 for entry in self._rows.values() if entry.loaded)
         if not installed and not loaded:
             return EMPTY
-        return line((f"{installed} installed {self.look.glyphs.dot} {loaded} in use", "quiet"))
+        untold = any(server.reading.value and not server.reading.value.loaded_known for server in self.servers)
+        used = "in use unknown" if untold and not loaded else f"{loaded} in use"
+        return line((f"{installed} installed {self.look.glyphs.dot} {used}", "quiet"))
 
     def head(self, width: int, height: int) -> Sequence[Line]:
         lines: list[Line] = []

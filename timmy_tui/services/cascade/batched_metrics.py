@@ -67,11 +67,13 @@ class BatchedMetrics:
         self._try_to_count(permit.provider)
         return self._store.succeeded(permit, latency_ms)
 
-    def failed(self, permit: Permit, problem: CallProblem, message: str) -> CircuitState:
+    def failed(
+        self, permit: Permit, problem: CallProblem, message: str, retry_after_s: float | None = None
+    ) -> CircuitState:
         """As :meth:`MetricsStore.failed`; the next call looks at the circuit again. Raises ``DatabaseError``."""
         self._providers.setdefault(permit.provider, _Provider()).trusted_until = 0.0
         self._try_to_count(permit.provider)
-        return self._store.failed(permit, problem, message)
+        return self._store.failed(permit, problem, message, retry_after_s)
 
     def released(self, permit: Permit) -> CircuitState:
         """As :meth:`MetricsStore.released`. Raises ``DatabaseError``."""

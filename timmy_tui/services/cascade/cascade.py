@@ -103,7 +103,7 @@ class Cascade:
                 delay_s = self._config.retry_delay_seconds
                 if tried.final or number == self._config.max_retries_per_provider:
                     break
-                if until - self._monotonic() - delay_s < SHORTEST_S:
+                if until - self._monotonic() - delay_s < max(SHORTEST_S, _start_up_s(tried)):
                     break
                 await self._sleep(delay_s)
         return CascadeOutcome(None, None, tuple(attempts), last, problem=problem)
@@ -219,7 +219,9 @@ class Cascade:
             await self._released(permit)
             return False
         try:
-            state = await asyncio.to_thread(self._metrics.failed, permit, error.problem, error.message)
+            state = await asyncio.to_thread(
+                self._metrics.failed, permit, error.problem, error.message, error.retry_after_s
+            )
         except DatabaseError as error:
             _log.warning("a failure of %s is not counted: %s", permit.provider, error.message)
             return False
@@ -250,6 +252,13 @@ class _Tried(Struct, Generic[T], frozen=True):
     over: bool = False
     """An answer had begun: nobody else may be asked."""
     problem: CallProblem | None = None
+
+
+def _start_up_s(tried: _Tried[T]) -> float:
+    """How long the provider needed before it failed or answered, but for the loading of a model: it needs it again."""
+    took_ms = tried.attempt.duration_ms or 0.0
+    loading_ms = tried.completion.load_ms or 0.0 if tried.completion is not None else 0.0
+    return max(0.0, took_ms - loading_ms) / 1000
 
 
 def _refusal_text(refusal: Refusal, now: float) -> str:

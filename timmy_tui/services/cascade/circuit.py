@@ -90,9 +90,17 @@ def succeeded(state: CircuitState, permit: Permit) -> CircuitState:
 
 
 def failed(
-    state: CircuitState, permit: Permit, problem: CallProblem, now: float, config: CircuitConfig
+    state: CircuitState,
+    permit: Permit,
+    problem: CallProblem,
+    now: float,
+    config: CircuitConfig,
+    retry_after_s: float | None = None,
 ) -> CircuitState:
-    """The call failed by ``problem``."""
+    """The call failed by ``problem``. ``retry_after_s``: the provider wants no call for so long, and gets none."""
+    if retry_after_s is not None and problem not in NOT_ITS_FAULT:
+        until = max(now + retry_after_s, state.next_try_at or 0.0)
+        return CircuitState("open", state.consecutive_failures + 1, opened_at=now, next_try_at=until)
     if problem in NOT_ITS_FAULT or state.circuit == "open" or (state.circuit == "half_open" and not permit.trial):
         return released(state, permit)
     failures = state.consecutive_failures + 1

@@ -111,7 +111,9 @@ class MetricsStore:
     def flush(self) -> None:
         """Nothing was kept."""
 
-    def failed(self, permit: Permit, problem: CallProblem, message: str) -> CircuitState:
+    def failed(
+        self, permit: Permit, problem: CallProblem, message: str, retry_after_s: float | None = None
+    ) -> CircuitState:
         """Count a failure; one that is not the provider's fault only frees the slot."""
         if problem in NOT_ITS_FAULT:
             return self.released(permit)
@@ -120,14 +122,16 @@ class MetricsStore:
             now = self._clock()
             found = _row(connection, permit.provider)
             row, state = found.metrics, self._state(found)
-            after = circuit.failed(state, permit, problem, now, self._config)
+            after = circuit.failed(state, permit, problem, now, self._config, retry_after_s)
             counted: dict[str, Value] = {
                 "total_requests": row.requests + 1,
                 "failed_requests": row.failures + 1,
                 "last_error": said,
                 "last_error_time": now,
             }
-            details: Json = {"provider": permit.provider, "error": said, "problem": problem}
+            details: dict[str, Json] = {"provider": permit.provider, "error": said, "problem": problem}
+            if retry_after_s is not None:
+                details["retry_after_s"] = round(retry_after_s)
             append_event(connection, "provider.failed", permit.provider, data=details, now=now)
             _store(connection, permit.provider, state, after, now, counted, said)
             return after

@@ -88,12 +88,23 @@ class CallError(Exception):
     """A provider gave no completion. ``message`` is one cleaned line; ``hint`` mends it."""
 
     def __init__(
-        self, problem: CallProblem, message: str, hint: str = "", *, begun: bool = False, sent: bool = False
+        self,
+        problem: CallProblem,
+        message: str,
+        hint: str = "",
+        *,
+        begun: bool = False,
+        sent: bool = False,
+        retry_after_s: float | None = None,
     ) -> None:
-        """``begun``: pieces of an answer were given out before; ``sent``: the prompt had left all the same."""
+        """``begun``: pieces of an answer were given out before; ``sent``: the prompt had left all the same.
+
+        ``retry_after_s``: the provider itself says when to come back.
+        """
         super().__init__(message)
         self.begun = begun
         self.sent = sent
+        self.retry_after_s = retry_after_s
         self.problem: CallProblem = problem
         self.message = message
         self.hint = hint

@@ -30,7 +30,8 @@ def _ollama(server: OllamaServer, now: float) -> Finding:
         return finding(topic, "broken", f"{ollama_text(server)} ({server.url})", reading.hint)
     value = reading.value
     told = f"{value.version or 'unknown version'} at {server.url}, {duration_text(value.latency_ms)}"
-    counts = f"{len(value.installed)} installed, {len(value.loaded)} loaded"
+    in_memory = f"{len(value.loaded)} loaded" if value.loaded_known else "what is loaded it does not tell"
+    counts = f"{len(value.installed)} installed, {in_memory}"
     if not value.installed:
         return finding(topic, "missing", f"{told}; no model installed", "ollama pull llama3.2:3b")
     return finding(topic, "ok", f"{told}; {counts}")

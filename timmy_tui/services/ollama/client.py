@@ -135,10 +135,21 @@ class OllamaClient:
     async def load(self, name: str) -> None:
         """Load a model and return when it is in memory. How long it stays is the server's own setting."""
         await self._preload("load", name, {})
+        await self._check_kept(name)
 
     async def keep(self, name: str) -> None:
         """Keep a model in memory for good; it is loaded if need be."""
         await self._preload("keep", name, {"keep_alive": -1})
+
+    async def _check_kept(self, name: str) -> None:
+        """A server that keeps nothing (``OLLAMA_KEEP_ALIVE=0``) answers as if it had loaded the model."""
+        reading = await self.read()
+        names = {name, f"{name}:latest"}
+        installed = self._installed(name)
+        same = {model.name for model in reading.loaded if installed and model.digest == installed.digest}
+        if reading.loaded_known and not (same or names & {model.name for model in reading.loaded}):
+            told = f"{clean(name)} was loaded and let go at once: the server keeps nothing in memory"
+            raise OllamaError(told, "See OLLAMA_KEEP_ALIVE of the server; K keeps this model")
 
     async def unload(self, name: str) -> None:
         """Let a model go. The server answers at once, but a request that is running still ends first."""
@@ -172,15 +183,30 @@ class OllamaClient:
         until = asyncio.get_running_loop().time() + self._timeout_s
         now = self._clock()
         started = time.perf_counter()
-        body = await self._get("/api/ps", until)
+        try:
+            body = await self._get("/api/ps", until)
+        except OllamaError as error:
+            if error.status != 404:
+                raise
+            return await self._read_without_ps(now, until)
         self._latency_ms = steady_latency_ms(self._latency_ms, (time.perf_counter() - started) * 1000)
         if body != self._ps[0]:
-            loaded = await self._decoded("/api/ps", body, lambda: loaded_models(body, now))
+            ahead_s = self._transport.clock_ahead_s
+            loaded = await self._decoded("/api/ps", body, lambda: loaded_models(body, now, ahead_s))
             self._ps = (body, loaded)
         loaded = self._ps[1]
         if self._lists_due(now, loaded):
             await self._read_lists(now, loaded, until)
         return OllamaReading(self._version, self._latency_ms, self._tags[1], loaded)
+
+    async def _read_without_ps(self, now: float, until: float) -> OllamaReading:
+        """What a server tells that has no ``/api/ps``: what is installed, and never what is in memory."""
+        started = time.perf_counter()
+        self._ps = (b"", ())
+        if self._lists_due(now, ()):
+            await self._read_lists(now, (), until)
+            self._latency_ms = steady_latency_ms(self._latency_ms, (time.perf_counter() - started) * 1000)
+        return OllamaReading(self._version, self._latency_ms or 0.0, self._tags[1], (), loaded_known=False)
 
     def _lists_due(self, now: float, loaded: tuple[LoadedModel, ...]) -> bool:
         if self._tags_at is None or not 0 <= now - self._tags_at < self._tags_every_s:

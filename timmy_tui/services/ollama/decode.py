@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from timmy_tui.services.moments import unix_seconds
 from timmy_tui.services.ollama.records import InstalledModel, LoadedModel, ModelDetails
@@ -29,16 +31,38 @@ class DecodeError(ValueError):
 
 
 def installed_models(body: bytes) -> tuple[InstalledModel, ...]:
-    """``/api/tags``, in the server's order. Raises :class:`DecodeError`."""
-    return _records(body, _installed)
+    """``/api/tags``, the newest first; within one second by name. Raises :class:`DecodeError`.
+
+    There the server's own order is another one at each call (facts/ollama.md, Corrections).
+    """
+    models = {model.name: model for model in reversed(_records(body, _installed))}
+    return tuple(sorted(models.values(), key=lambda model: (-math.floor(model.modified_at or 0.0), model.name)))
 
 
-def loaded_models(body: bytes, now: float) -> tuple[LoadedModel, ...]:
+def loaded_models(body: bytes, now: float, clock_ahead_s: float = 0.0) -> tuple[LoadedModel, ...]:
     """``/api/ps``, in the server's order; an expiry beyond 20 years is infinity.
 
-    Raises :class:`DecodeError`.
+    A name that is listed twice is one model made anew while the old one is in memory: both take their room.
+    ``clock_ahead_s`` is how far the server's clock is ahead of ``now``. Raises :class:`DecodeError`.
     """
-    return _records(body, lambda name, entry: _loaded(name, entry, now))
+    models: dict[str, LoadedModel] = {}
+    digests: set[tuple[str, str]] = set()
+    for model in _records(body, lambda name, entry: _loaded(name, entry, now, clock_ahead_s)):
+        if (model.name, model.digest) in digests:
+            continue
+        digests.add((model.name, model.digest))
+        first = models.get(model.name)
+        models[model.name] = model if first is None else _both(first, model)
+    return tuple(models.values())
+
+
+def _both(first: LoadedModel, other: LoadedModel) -> LoadedModel:
+    newest = max(first, other, key=lambda model: model.expires_at or 0.0)
+    return replace(
+        newest,
+        size_bytes=first.size_bytes + other.size_bytes,
+        size_vram_bytes=first.size_vram_bytes + other.size_vram_bytes,
+    )
 
 
 def server_version(body: bytes) -> str | None:
@@ -73,10 +97,20 @@ def document(body: bytes) -> Entry:
     except RecursionError:
         raise DecodeError("JSON nested without end") from None
     except ValueError as error:  # msgspec's errors, and invalid UTF-8
-        raise DecodeError("nothing" if not body.strip() else f"not JSON ({error})") from None
+        value = _leniently(body)
+        if value is None:
+            raise DecodeError("nothing" if not body.strip() else f"not JSON ({error})") from None
     if not isinstance(value, dict):
         raise DecodeError("JSON, but not an object")
     return value
+
+
+def _leniently(body: bytes) -> object:
+    """What has a name in it that is no UTF-8, or half a character: one such name must not cost the whole list."""
+    try:
+        return json.loads(body.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
 
 
 def unix_time(text: object) -> float | None:
@@ -111,7 +145,7 @@ def whole_number(value: object) -> int | None:
 
 
 def _records(body: bytes, build: Callable[[str, Entry], Record]) -> tuple[Record, ...]:
-    """The ``models`` of a list; an entry that is no object, has no name or repeats one is left out."""
+    """The ``models`` of a list; an entry that is no object or has no name is left out."""
     answer = document(body)
     if "models" not in answer:
         raise DecodeError("JSON without a list of models")
@@ -122,12 +156,12 @@ def _records(body: bytes, build: Callable[[str, Entry], Record]) -> tuple[Record
         raise DecodeError("JSON whose models are no list")
     if len(entries) > MODEL_LIMIT:
         raise DecodeError(f"a list of {len(entries):,} models")
-    records: dict[str, Record] = {}
+    records: list[Record] = []
     for entry in entries:
         name = (_text(entry, "name") or _text(entry, "model")) if isinstance(entry, dict) else None
-        if name is not None and name not in records:
-            records[name] = build(name, entry)
-    return tuple(records.values())
+        if name is not None:
+            records.append(build(name, entry))
+    return tuple(records)
 
 
 def _installed(name: str, entry: Entry) -> InstalledModel:
@@ -148,9 +182,11 @@ def _installed(name: str, entry: Entry) -> InstalledModel:
     )
 
 
-def _loaded(name: str, entry: Entry, now: float) -> LoadedModel:
+def _loaded(name: str, entry: Entry, now: float, clock_ahead_s: float) -> LoadedModel:
     details = _details(entry)
     expires_at = _seconds(entry.get("expires_at"))
+    if expires_at is not None:
+        expires_at -= clock_ahead_s
     if expires_at is not None and expires_at - now > FOREVER_S:
         expires_at = math.inf
     return LoadedModel(

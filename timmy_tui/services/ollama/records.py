@@ -54,6 +54,8 @@ class OllamaReading(Struct, frozen=True):
     """Of the ``/api/ps`` request."""
     installed: tuple[InstalledModel, ...]
     loaded: tuple[LoadedModel, ...]
+    loaded_known: bool = True
+    """False for a server that has no ``/api/ps``: what is in memory it does not tell."""
 
     @property
     def vram_bytes(self) -> int:

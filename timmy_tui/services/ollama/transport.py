@@ -6,9 +6,11 @@ import asyncio
 import re
 import socket
 import ssl
+import time
 from collections.abc import AsyncGenerator, Mapping
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import msgspec
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 BODY_LIMIT_BYTES = 16 * 10**6
 LINE_LIMIT_BYTES = 10**6
+CLOCKS_DIFFER_S = 2.0
+"""Two clocks that differ by less count as the same."""
+
 REDIRECT_LIMIT = 3
 
 _KEEPALIVE_S = 120.0
@@ -59,6 +64,8 @@ class Transport:
             "User-Agent": "timmy-tui",
             **headers,
         }
+        self.clock_ahead_s = 0.0
+        """How far the server's clock was ahead of ours at its last answer."""
         self._client: httpx.AsyncClient | None = None
         self._opening = asyncio.Lock()
         self._gets: dict[str, httpx.Request] = {}
@@ -102,6 +109,7 @@ class Transport:
             async with asyncio.timeout_at(end):
                 response = await self._send(client, method, path, payload)
                 answering = True
+                self.clock_ahead_s = _ahead_s(response)
                 try:
                     body = await self._body(response, path)
                 finally:
@@ -213,12 +221,12 @@ class Transport:
             return await client.send(request, stream=True)
 
     def _next_url(self, method: Method, path: str, url: str, response: httpx.Response) -> str:
-        """Where a redirect leads, if it is the same scheme and host: our headers are for nobody else."""
+        """Where a redirect leads, if it is the same scheme, host and port: our headers are for nobody else."""
         location: str = response.headers.get("location", "")
         try:
             target = urljoin(url, location)
             here, there = urlsplit(url), urlsplit(target)
-            same = (here.scheme, here.hostname) == (there.scheme, there.hostname)
+            same = _origin(here) == _origin(there)
         except ValueError:
             same = False
         keeps_method = method == "GET" or response.status_code in (307, 308)
@@ -237,6 +245,20 @@ class Transport:
                 raise too_large(self.url, path, BODY_LIMIT_BYTES)
             chunks.append(chunk)
         return b"".join(chunks)
+
+
+def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
+    return url.scheme, url.hostname, url.port or {"http": 80, "https": 443}.get(url.scheme)
+
+
+def _ahead_s(response: httpx.Response) -> float:
+    """How far the server's clock is ahead of ours, by the ``Date`` of its answer; 0 where that is no difference."""
+    try:
+        told = parsedate_to_datetime(response.headers.get("date", "")).timestamp()
+    except (ValueError, TypeError, OverflowError, OSError):
+        return 0.0
+    ahead_s = told + 0.5 - time.time()  # the header has whole seconds
+    return ahead_s if abs(ahead_s) > CLOCKS_DIFFER_S else 0.0
 
 
 def _connect_reason(error: BaseException) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from timmy_tui import __version__
 from timmy_tui.services.hermes.records import HermesReading, SessionSummary
 from timmy_tui.services.ollama.records import InstalledModel, LoadedModel, OllamaReading
-from timmy_tui.services.ollama.rules import expiry, match_installed, processor_text
+from timmy_tui.services.ollama.rules import expiry, processor_text
 from timmy_tui.services.providers.records import ProviderStatus
 from timmy_tui.services.reading import Reading
 from timmy_tui.services.severity import overall, source_state
@@ -81,8 +81,9 @@ def _age(at: float | None, now: float) -> float | None:
 def _server(server: OllamaServer, now: float) -> ServerEntry:
     reading: Reading[OllamaReading] = server.reading
     value = reading.value
-    matched = [match_installed(model, value.installed) for model in value.loaded] if value else []
-    loaded_names = {model.name for model in matched if model is not None}
+    known = value is not None and value.loaded_known
+    in_memory = {(model.name, model.digest) for model in value.loaded} if value else set()
+    names, digests = {name for name, _ in in_memory}, {digest for _, digest in in_memory if digest}
     return ServerEntry(
         name=server.name,
         url=server.url,
@@ -91,19 +92,24 @@ def _server(server: OllamaServer, now: float) -> ServerEntry:
         age_s=_rounded(reading.age_s(now)),
         version=value.version if value else None,
         latency_ms=_rounded(value.latency_ms) if value else None,
-        models=tuple(_model(model, loaded_names) for model in value.installed) if value else None,
-        loaded=tuple(_loaded(model, now) for model in value.loaded) if value else None,
+        models=tuple(
+            _model(model, (model.name in names or model.digest in digests) if known else None)
+            for model in value.installed
+        )
+        if value
+        else None,
+        loaded=tuple(_loaded(model, now) for model in value.loaded) if value and known else None,
     )
 
 
-def _model(model: InstalledModel, loaded_names: set[str]) -> ModelEntry:
+def _model(model: InstalledModel, loaded: bool | None) -> ModelEntry:
     return ModelEntry(
         name=model.name,
         size_bytes=model.size_bytes,
         parameter_size=model.parameter_size,
         quantization=model.quantization,
         remote=model.remote,
-        loaded=model.name in loaded_names,
+        loaded=loaded,
     )
 
 

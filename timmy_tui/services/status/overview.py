@@ -76,7 +76,10 @@ def _server(server: OllamaServer, now: float, glyphs: Glyphs) -> Iterator[list[S
         if server.reading.hint:
             yield [(" " * LABEL_CELLS + server.reading.hint, "quiet")]
         return
-    facts = [f"{len(value.installed)} installed", f"{len(value.loaded)} loaded"]
+    facts = [
+        f"{len(value.installed)} installed",
+        f"{len(value.loaded)} loaded" if value.loaded_known else "loaded unknown",
+    ]
     if value.loaded:
         facts.append(bytes_text(value.vram_bytes))
     told = [duration_text(value.latency_ms), *([value.version] if value.version else [])]

@@ -22,7 +22,8 @@ class ModelEntry(Struct, frozen=True):
     parameter_size: str | None
     quantization: str | None
     remote: bool
-    loaded: bool
+    loaded: bool | None
+    """None where the server does not tell what is in memory."""
 
 
 class LoadedEntry(Struct, frozen=True):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,13 +21,16 @@ from timmy_tui.services.locality import host_place
 from timmy_tui.services.ollama.decode import whole_number
 from timmy_tui.services.providers.found import Target
 from timmy_tui.services.providers.probe_errors import connection_text, status_text
-from timmy_tui.text import clean, clean_error
+from timmy_tui.text import clean, clean_error, span_text
 
 if TYPE_CHECKING:
     import httpx
 
 BODY_MAX_BYTES = 8_000_000
 """Far more than any completion; the largest list of models is a tenth of it."""
+
+RETRY_AFTER_MOST_S = 24 * 3600.0
+"""Whoever wants to be left alone for longer is asked again a day later."""
 
 MOST_WRAPPED = 4
 """Errors within errors: a proxy's, a server's, a runner's."""
@@ -103,7 +108,7 @@ class JsonCaller:
                 client.stream("POST", self.url + path, content=content, headers=headers) as response,
             ):
                 if response.status_code != 200:
-                    raise self._refused(response.status_code, await _body(response))
+                    raise self._refused(response.status_code, await _body(response), retry_after_s(response.headers))
                 async for line in _lines(response):
                     yield self._object(line)
         except TimeoutError:
@@ -122,11 +127,11 @@ class JsonCaller:
         begun = loop.time()
         try:
             async with asyncio.timeout_at(until):
-                status, body = await self._send(await self._open(), method, self.url + path, content)
+                status, body, wait_s = await self._send(await self._open(), method, self.url + path, content)
         except TimeoutError:
             raise CallError("timeout", f"no answer within {max(until - begun, 0):.3g} s") from None
         if status != 200:
-            raise self._refused(status, body)
+            raise self._refused(status, body, wait_s)
         return body
 
     async def _open(self) -> httpx.AsyncClient:
@@ -138,7 +143,10 @@ class JsonCaller:
                     raise CallError("not_configured", clean_error(error), "Check the proxy and certificates") from None
             return self._client
 
-    async def _send(self, client: httpx.AsyncClient, method: str, url: str, content: bytes | None) -> tuple[int, bytes]:
+    async def _send(
+        self, client: httpx.AsyncClient, method: str, url: str, content: bytes | None
+    ) -> tuple[int, bytes, float | None]:
+        """Status, body, and for how long the server wants to be left alone."""
         import httpx
 
         headers = dict(self._headers)
@@ -148,7 +156,7 @@ class JsonCaller:
             raise CallError("not_configured", "its key or a header holds characters that can't be sent")
         try:
             async with client.stream(method, url, content=content, headers=headers) as response:
-                return response.status_code, await _body(response)
+                return response.status_code, await _body(response), retry_after_s(response.headers)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError) as error:
             raise CallError("not_configured", connection_text(error)) from None
         except (httpx.HTTPError, httpx.StreamError, OSError) as error:
@@ -157,7 +165,7 @@ class JsonCaller:
             # The deepest cause can come from a library that quotes what it was given.
             raise CallError("refused", self._without_key(connection_text(error))) from None
 
-    def _refused(self, status: int, body: bytes) -> CallError:
+    def _refused(self, status: int, body: bytes, wait_s: float | None) -> CallError:
         """The error that an answer with ``status`` is."""
         exceeded = _exceeded(body) if status == 400 else None
         if exceeded is not None:
@@ -171,7 +179,10 @@ class JsonCaller:
             return CallError("not_configured", told)
         if status in (400, 413) and (status == 413 or any(words in said.lower() for words in _TOO_LONG)):
             return CallError("too_long", f"the prompt does not fit: {said or status}")
-        return CallError(problem_of(status), f"{said} ({status})" if said else told)
+        if wait_s is None or problem_of(status) != "busy":
+            return CallError(problem_of(status), f"{said} ({status})" if said else told)
+        later = f"; it wants no call for {span_text(wait_s)}"
+        return CallError("busy", (f"{said} ({status})" if said else told) + later, retry_after_s=wait_s)
 
     def _object(self, body: bytes) -> Object:
         try:
@@ -192,6 +203,19 @@ class JsonCaller:
             if secret and len(secret) >= 4:
                 text = text.replace(secret, "***")
         return text
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """``Retry-After`` in seconds from now, of a number or a date (RFC 9110 §10.2.3); None without a usable one."""
+    told = headers.get("retry-after", "").strip()
+    if told.isdigit() and len(told) < 10:
+        wait_s = float(told)
+    else:
+        try:
+            wait_s = parsedate_to_datetime(told).timestamp() - time.time()
+        except (ValueError, TypeError, OverflowError, OSError):
+            return None
+    return min(wait_s, RETRY_AFTER_MOST_S) if wait_s > 0 else None
 
 
 def problem_of(status: int) -> CallProblem:

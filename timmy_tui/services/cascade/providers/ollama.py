@@ -78,7 +78,9 @@ class OllamaProvider:
                 hint = f"ollama pull {clean(model, limit=80)}"
             elif "does not support chat" in error.message:
                 problem, hint = "not_configured", "Name a model that answers in text"
-            raise CallError(problem, error.message, hint, begun=begun, sent=True) from None
+            raise CallError(
+                problem, error.message, hint, begun=begun, sent=True, retry_after_s=error.retry_after_s
+            ) from None
 
     async def _answer(self, payload: Object, request: CompletionRequest, said: list[str], until: float) -> Object:
         """The answer in one piece; given out piece by piece on its way where that is wanted, then ``said`` has them."""

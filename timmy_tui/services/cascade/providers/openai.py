@@ -100,7 +100,7 @@ class OpenAIProvider:
         return Completion(
             text=text,
             provider=self.name,
-            model=name_of(answer, "model") or clean(model),
+            model=_shown_model(name_of(answer, "model") or clean(model)),
             duration_ms=duration_ms,
             tokens_in=whole_number(usage.get("prompt_tokens")),
             tokens_out=whole_number(usage.get("completion_tokens")),
@@ -114,3 +114,9 @@ def _text(content: object) -> str:
     if isinstance(content, list):
         return "".join(text_of(part, "text") or "" for part in content if isinstance(part, dict))
     return content if isinstance(content, str) else ""
+
+
+def _shown_model(name: str) -> str:
+    """A llama.cpp server calls its model by the absolute path of the file, unless it was given another name."""
+    is_path = name.startswith("/") or name[1:3] in (":\\", ":/")
+    return name.replace("\\", "/").rsplit("/", 1)[-1] or name if is_path else name
