@@ -162,3 +162,79 @@ def test_a_git_that_can_not_run(env: dict[str, str], tmp_path: Path) -> None:
     broken.chmod(0o755)
     with pytest.raises(CodeReviewError, match="git can't be run"):
         staged_diff({**env, "PATH": str(broken.parent)})
+
+
+def files(text: str) -> list[str]:
+    return sorted(file.path for file in parse_diff(text).files)
+
+
+def test_every_file_is_reviewed_from_a_folder_below(env: dict[str, str]) -> None:
+    git(env, "config", "diff.relative", "true")
+    for folder in ("src", "top"):
+        Path(folder).mkdir()
+        Path(folder, "a.py").write_text("a = 1\n")
+    git(env, "add", ".")
+    os.chdir("src")
+    assert files(staged_diff(env)) == ["src/a.py", "top/a.py"]
+    git(env, "commit", "--quiet", "--message", "both")
+    assert files(revision_diff("HEAD", env)) == ["src/a.py", "top/a.py"]
+
+
+CONFIGURED = {
+    "noprefix": ("diff.noprefix", "true"),
+    "mnemonic": ("diff.mnemonicPrefix", "true"),
+    "no context": ("diff.context", "0"),
+    "blank lines": ("diff.suppressBlankEmpty", "true"),
+    "order": ("diff.orderFile", "order"),
+    "external": ("diff.external", "false"),
+    "relative": ("diff.relative", "true"),
+    "submodules": ("diff.ignoreSubmodules", "all"),
+    "colour": ("color.ui", "always"),
+    "copies": ("diff.renames", "false"),
+    "between hunks": ("diff.interHunkContext", "99"),
+    "source prefix": ("diff.srcPrefix", "x/"),
+    "algorithm": ("diff.algorithm", "patience"),
+    "pager": ("core.pager", "false"),
+    "quoting": ("core.quotePath", "false"),
+}
+
+
+@pytest.mark.parametrize("setting", CONFIGURED.values(), ids=CONFIGURED.keys())
+def test_no_setting_changes_the_diff(env: dict[str, str], setting: tuple[str, str]) -> None:
+    Path("é.txt").write_text("one\n\nthree\n" * 9)
+    git(env, "add", ".")
+    git(env, "commit", "--quiet", "--message", "more")
+    Path("é.txt").write_text("one\n\nthree\n" * 4 + "new\n" + "one\n\nthree\n" * 5)
+    Path("order").write_text("zzz\n")
+    plain = working_tree_diff(env)
+    git(env, "config", *setting)
+    assert working_tree_diff(env) == plain
+    assert working_tree_diff(env | {"GIT_EXTERNAL_DIFF": "false", "GIT_DIFF_OPTS": "-u0"}) == plain
+
+
+def test_nothing_of_a_foreign_repository_runs(env: dict[str, str], tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    hook = tmp_path / "hook"
+    hook.write_text(f"#!/bin/sh\ntouch {ran}\ncat\n")
+    hook.chmod(0o755)
+    Path(".gitattributes").write_text("*.txt filter=evil diff=evil\n")
+    Path("x.txt").write_text("1\n")
+    git(env, "add", ".")
+    git(env, "commit", "--quiet", "--message", "attributes")
+    for key in (
+        "filter.evil.clean",
+        "filter.evil.process",
+        "core.fsmonitor",
+        "diff.evil.command",
+        "diff.evil.textconv",
+    ):
+        git(env, "config", key, str(hook))
+    ran.unlink(missing_ok=True)
+    Path("x.txt").write_text("22\n")
+    assert changed(working_tree_diff(env)) == [("-", "1"), ("+", "22")]
+    git(env | {"GIT_CONFIG_GLOBAL": "/dev/null"}, "-c", "core.fsmonitor=false", "-c", "filter.evil.clean=",
+        "-c", "filter.evil.process=", "add", "x.txt")  # fmt: skip
+    ran.unlink(missing_ok=True)
+    assert changed(staged_diff(env)) == [("-", "1"), ("+", "22")]
+    revision_diff("HEAD", env)
+    assert not ran.exists()

@@ -34,6 +34,7 @@ LISTED_MOST = 20
 
 FOUND = 1
 NOT_REVIEWED = 2
+NOTHING_READ = 3
 
 
 class ReviewOptions(Struct, frozen=True):
@@ -52,6 +53,8 @@ class ReviewOptions(Struct, frozen=True):
 def run_code_review(settings: Settings, env: Mapping[str, str], options: ReviewOptions) -> int:
     """Review, print what was found, and return 0 nothing that matters, 1 findings, 2 something was not reviewed.
 
+    3 is for changes of which none could be read: a gate must not take that for a review.
+
     Raises :class:`CodeReviewError` when there is nothing to begin with.
     """
     diff = _diff(env, options)
@@ -69,6 +72,8 @@ def run_code_review(settings: Settings, env: Mapping[str, str], options: ReviewO
         sys.stderr.write(f"timmy-tui: {clean_error(failure, limit=1_000)}\n")
     if options.fail_on != "never" and review.at_or_above(options.fail_on):
         return FOUND
+    if review.unread and not review.pieces:
+        return NOTHING_READ
     return NOT_REVIEWED if review.gaps else 0
 
 
@@ -126,6 +131,9 @@ def _from_stdin() -> str:
 
 def _failure(review: Review) -> str:
     """One line on what was not reviewed; empty when all was."""
+    if review.unread and not review.pieces:
+        named = ", ".join(review.unread[:3])
+        return f"changes were there, and none of them could be read: {named}; nothing was reviewed"
     if not review.gaps:
         return ""
     reason = review.gaps[0].reason

@@ -176,8 +176,9 @@ def code_review(
     The diff is what REV changed, or a range, or standard input (-, or whatever is piped in); without any of these
     what is changed in the working tree and not staged. A large one is reviewed in pieces.
 
-    Exits with 0 when nothing was found at or above --fail-on, with 1 when something was, and with 2 when there is no
-    review, or when parts of the diff could not be reviewed and nothing as grave was found in the rest.
+    Exits with 0 when nothing was found at or above --fail-on, with 1 when something was, with 2 when there is no
+    review, or when parts of the diff could not be reviewed and nothing as grave was found in the rest, and with 3
+    when changes were there and none of them could be read.
     """
     if staged and what is not None:
         raise click.UsageError(f"--staged is a diff of its own; leave out {clean_error(what, limit=80)}")

@@ -82,6 +82,11 @@ class FileDiff(Struct, frozen=True):
     mode_changed: bool = False
 
     @property
+    def is_unreadable(self) -> bool:
+        """It has changes, and none of them can be read."""
+        return self.combined or self.binary or self.why_not_reviewed == "no changed lines"
+
+    @property
     def why_not_reviewed(self) -> str:
         """Why it has no lines to review; empty when it has."""
         if self.combined:
@@ -92,7 +97,7 @@ class FileDiff(Struct, frozen=True):
             return "binary"
         if self.status == "deleted":
             return "deleted"
-        if self.hunks:
+        if any(line[:1] in "+-" for hunk in self.hunks for line in hunk.lines):
             return ""
         if self.status in ("renamed", "copied"):
             return f"{self.status} without a change"

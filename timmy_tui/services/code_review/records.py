@@ -61,6 +61,8 @@ class Review(Struct, frozen=True):
     """By file and line."""
     gaps: tuple[Gap, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    unread: tuple[str, ...] = ()
+    """Files whose changes can't be read: combined, binary, in no form of a diff."""
     notes: tuple[str, ...] = ()
     """What else was not looked at as it stands: parts of the diff that make no sense, long lines that were cut."""
     files: int = 0

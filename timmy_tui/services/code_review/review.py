@@ -9,6 +9,7 @@ from typing import Protocol
 
 from timmy_tui.services.code_review.diff import parse_diff
 from timmy_tui.services.code_review.findings import merged, parse_findings
+from timmy_tui.services.code_review.left_out import why_left_out
 from timmy_tui.services.code_review.pieces import Piece, halved, split_diff, token_estimate
 from timmy_tui.services.code_review.prompt import FINDINGS_SCHEMA, review_prompt
 from timmy_tui.services.code_review.records import CodeReviewError, Finding, Gap, Progress, Review, Skipped
@@ -68,10 +69,12 @@ async def review_diff(
     if not parsed.files and diff.strip():
         why = parsed.notes[0] if parsed.notes else "There is no diff in this text"
         raise CodeReviewError(why, "A unified diff is wanted: git diff, diff -u")
-    files = [file for file in parsed.files if not file.why_not_reviewed]
-    skipped = tuple(Skipped(file.path, file.why_not_reviewed) for file in parsed.files if file.why_not_reviewed)
+    reasons = [(file, file.why_not_reviewed or why_left_out(file)) for file in parsed.files]
+    files = [file for file, why in reasons if not why]
+    skipped = tuple(Skipped(file.path, why) for file, why in reasons if why)
+    unread = tuple(file.path for file in parsed.files if file.is_unreadable)
     if not files:
-        return Review(skipped=skipped, notes=parsed.notes)
+        return Review(skipped=skipped, notes=parsed.notes, unread=unread)
     split = split_diff(files, _room(await delegator.context_tokens(task, model)))
     notes = parsed.notes
     if split.cut_lines:
@@ -82,6 +85,7 @@ async def review_diff(
         findings=merged(run.findings),
         gaps=tuple(sorted(run.gaps, key=lambda gap: (gap.file, gap.first_line))),
         skipped=skipped,
+        unread=unread,
         notes=notes,
         files=len({file.path for file in files}),
         pieces=run.total,
