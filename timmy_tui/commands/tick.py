@@ -15,7 +15,10 @@ from timmy_tui.commands.output import say, stdout_now
 from timmy_tui.config import Settings
 from timmy_tui.services.worker.records import TickProgress, TickRequest
 from timmy_tui.startup import settled
-from timmy_tui.text import clean, clean_tree, duration_text
+from timmy_tui.text import clean, clean_tree, duration_text, span_text
+
+TELL_EVERY_S = 10.0
+"""Whoever waits hears something so often."""
 
 LOOK_EVERY_S = 0.1
 
@@ -60,9 +63,15 @@ def _waited(
     """The end of a request; of one that was under way before, with a deadline that begins now."""
     until = clock() + settings.config.heartbeat.timeout_s
     progress = look()
+    told_at = clock()
     while not progress.ended or (progress.state == "timed_out" and clock() < until):
         pause(LOOK_EVERY_S)
         progress = look()
+        if clock() - told_at >= TELL_EVERY_S and not progress.ended:
+            told_at = clock()
+            why = progress.reason or progress.phase or "its worker is at it"
+            sys.stderr.write(f"timmy-tui: {progress.state} for {span_text(progress.elapsed_s)}: {why}\n")
+            sys.stderr.flush()
     return progress
 
 

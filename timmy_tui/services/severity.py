@@ -153,6 +153,9 @@ def _worker(snapshot: Snapshot, now: float) -> Iterator[Problem]:
     heartbeat = snapshot.heartbeat.value
     if worker.state == "down" and heartbeat is not None and heartbeat.last is not None:
         yield Problem("warning", "worker down")
+    if worker.bad_messages:
+        what = "message" if worker.bad_messages == 1 else "messages"
+        yield Problem("warning", f"queue: {worker.bad_messages} bad {what} set aside")
     if worker.queue_error:
         yield Problem("warning", f"queue can't be read: {worker.queue_error}")
 

@@ -73,6 +73,14 @@ def _worker(settings: Settings, snapshot: Snapshot) -> Iterator[Finding]:
     else:
         pending = "not there yet" if value.pending is None else f"{value.pending} pending"
         yield finding("queue", "ok" if value.pending is not None else "note", f"{value.queue}: {pending}")
+        if value.bad_messages:
+            told = f"{value.bad_messages} messages could not be read and are set aside: who writes into {value.queue}?"
+            yield finding(
+                "queue messages",
+                "broken",
+                told,
+                "they are kept under timmy-bad:… in it; only your own programs may write it",
+            )
     where = f" on {value.host}" if value.host else ""
     pid = f" (pid {value.pid})" if value.pid is not None else ""
     if value.state in ("up", "elsewhere"):

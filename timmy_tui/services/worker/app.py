@@ -1,7 +1,7 @@
 """The Huey application: the queue as its configuration names it, and its keys (facts/huey.md §1).
 
 Huey is imported when a queue is opened, never by the console's first paint. Messages hold text and numbers only:
-they are pickles, and these unpickle to nothing else.
+they are pickles, and are read as such values or not at all (:mod:`timmy_tui.services.worker.messages`).
 """
 
 from __future__ import annotations
@@ -96,9 +96,21 @@ def value_of(huey: Huey, key: str) -> bytes | None:
     return None if value is EmptyData else bytes(value)
 
 
+def files_of(path: Path) -> tuple[int | None, ...]:
+    """The inodes of an SQLite file, of its log and of its shared memory; None for what is not there."""
+    found: list[int | None] = []
+    for suffix in ("", "-wal", "-shm"):
+        try:
+            found.append(os.stat(f"{path}{suffix}").st_ino)
+        except OSError:
+            found.append(None)
+    return tuple(found)
+
+
 def _sqlite_huey(address: QueueAddress) -> Huey:
-    from huey import Huey
     from huey.storage import SqliteStorage
+
+    from timmy_tui.services.worker.messages import PlainHuey, PlainSerializer
 
     class Storage(SqliteStorage):  # type: ignore[misc]
         """Commits survive the death of any process; only a power cut may take the last ones.
@@ -111,6 +123,22 @@ def _sqlite_huey(address: QueueAddress) -> Huey:
             connection.execute("PRAGMA synchronous=NORMAL")
             return connection
 
+        def open_anew(self) -> bool:
+            """Leave a file that was removed or replaced, and open what stands in its place; False when none was.
+
+            A connection goes on with the files that it has, and nobody else ever sees what it writes there.
+            """
+            here = files_of(path)
+            before, self.files = getattr(self, "files", here), here
+            if not any(was is not None and was != now for was, now in zip(before, here, strict=True)):
+                return False
+            self.close()
+            if here[0] is None:
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            self.initialize_schema()
+            self.files = files_of(path)
+            return True
+
     path = address.path or Path()
     try:
         make_private_folder(path.parent)
@@ -118,8 +146,14 @@ def _sqlite_huey(address: QueueAddress) -> Huey:
         # descriptor of it would drop the locks that SQLite holds in this process.
         if not path.exists():
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        return Huey(
-            address.name, results=False, storage_class=Storage, filename=str(path), timeout=SQLITE_BUSY_S, cache_mb=1
+        return PlainHuey(
+            address.name,
+            results=False,
+            serializer=PlainSerializer(),
+            storage_class=Storage,
+            filename=str(path),
+            timeout=SQLITE_BUSY_S,
+            cache_mb=1,
         )
     except (OSError, sqlite3.Error) as error:
         reason = getattr(error, "strerror", None) or error
@@ -131,8 +165,9 @@ def _redis_huey(address: QueueAddress, host: str) -> Huey:
         import redis
     except ImportError:
         raise WorkerError("the redis package is missing", "install timmy-tui[redis]") from None
-    from huey import Huey
     from huey.storage import RedisStorage
+
+    from timmy_tui.services.worker.messages import PlainHuey, PlainSerializer
 
     class Storage(RedisStorage):  # type: ignore[misc]
         """One list for everybody and one for this host: an operator's tick belongs to the machine that asked."""
@@ -161,8 +196,13 @@ def _redis_huey(address: QueueAddress, host: str) -> Huey:
             socket_timeout=REDIS_TIMEOUT_S,
             health_check_interval=30,
         )
-        return Huey(
-            address.name, results=False, storage_class=Storage, connection_pool=pool, read_timeout=REDIS_BLOCK_S
+        return PlainHuey(
+            address.name,
+            results=False,
+            serializer=PlainSerializer(),
+            storage_class=Storage,
+            connection_pool=pool,
+            read_timeout=REDIS_BLOCK_S,
         )
     except (redis.exceptions.RedisError, ValueError, OSError) as error:
         raise WorkerError(f"the queue {address.shown}: {clean_error(error)}", "check queue.url") from None

@@ -246,6 +246,8 @@ class TickConsumer(Consumer):  # type: ignore[misc]
             running_since=doing.since if doing else None,
         )
         try:
+            if hasattr(self.huey.storage, "open_anew") and self.huey.storage.open_anew():
+                log.warning("the queue's file was removed or replaced: the one that stands there now is used")
             self.huey.storage.put_data(self._beat_key, msgspec.json.encode(beat))
         except self._away as error:
             trouble = clean_error(error)

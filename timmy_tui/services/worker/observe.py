@@ -108,6 +108,7 @@ class WorkerObserver:
             running_since=told.running_since if told else None,
             queue=shown,
             queue_error=queue_error,
+            bad_messages=view.bad_messages if view else 0,
         )
 
     def _look(self) -> tuple[QueueView | None, str, str | None]:

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from timmy_tui.config import Settings, expand_env
 from timmy_tui.services.reading import SourceError
-from timmy_tui.services.worker.records import BEAT_PREFIX, Beat
+from timmy_tui.services.worker.records import BAD_PREFIX, BEAT_PREFIX, Beat
 from timmy_tui.text import clean, clean_error
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ class QueueView(Struct, frozen=True):
     pending: int
     """Tasks that wait, those with a later time that no worker has seen yet among them."""
     beats: tuple[Beat, ...]
+    bad_messages: int = 0
+    """Messages that are none, set aside by whoever took them."""
 
 
 def parse_queue(settings: Settings, env: Mapping[str, str] | None = None) -> QueueAddress:
@@ -174,7 +176,11 @@ def _read_sqlite(address: QueueAddress) -> QueueView:
             "SELECT value FROM kv WHERE queue = ? AND key >= ? AND key < ? AND length(value) <= ? LIMIT ?",
             (address.name, BEAT_PREFIX, _after(BEAT_PREFIX), BEAT_MAX_BYTES, BEATS_LIMIT),
         ).fetchall()
-    return QueueView(pending, _beats(value for (value,) in rows))
+        (bad,) = connection.execute(
+            "SELECT count(*) FROM kv WHERE queue = ? AND key >= ? AND key < ?",
+            (address.name, BAD_PREFIX, _after(BAD_PREFIX)),
+        ).fetchone()
+    return QueueView(pending, _beats(value for (value,) in rows), bad)
 
 
 def _after(prefix: str) -> str:
@@ -237,7 +243,19 @@ def _read_redis(address: QueueAddress, host: str) -> QueueView:
                 beats += [value for value in found.values() if len(value) <= BEAT_MAX_BYTES]
             if not cursor or time.monotonic() > deadline:
                 break
-    return QueueView(pending, _beats(beats))
+        bad = sum(1 for _ in _scanned(client, address, BAD_PREFIX))
+    return QueueView(pending, _beats(beats), bad)
+
+
+def _scanned(client: redis.Redis, address: QueueAddress, prefix: str) -> Iterator[object]:
+    """The keys that begin with ``prefix``, as many as a second gives."""
+    cursor, deadline = 0, time.monotonic() + QUEUE_TIMEOUT_S
+    for _ in range(REDIS_SCAN_ROUNDS):
+        cursor, found = client.hscan(f"huey.results.{address.redis_name}", cursor, match=f"{prefix}*", count=1_000)
+        if isinstance(found, dict):
+            yield from found
+        if not cursor or time.monotonic() > deadline:
+            break
 
 
 def _beats(values: Iterable[object]) -> tuple[Beat, ...]:

@@ -14,6 +14,9 @@ Trigger = Literal["schedule", "manual"]
 LOCK_NAME = "worker.lock"
 """In ``TIMMY_HOME``: the worker holds an exclusive flock on it and writes its pid into it."""
 
+BAD_PREFIX = "timmy-bad:"
+"""The queue's keys under which messages that are none are kept."""
+
 BEAT_PREFIX = "timmy.beat:"
 """Queue keys ``timmy.beat:HOST:PID`` hold JSON bytes :class:`Beat`, written once a second."""
 
@@ -56,6 +59,8 @@ class WorkerReading(Struct, frozen=True):
     queue: str
     """The queue's address, secrets masked."""
     queue_error: str | None
+    bad_messages: int = 0
+    """Messages of the queue that could not be read, and were set aside."""
 
 
 class RequestRecord(Struct, frozen=True):

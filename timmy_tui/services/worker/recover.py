@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ from msgspec.structs import replace
 from timmy_tui.services.worker.app import TICK_TASK, keyed_values
 from timmy_tui.services.worker.records import BEAT_PREFIX, BEAT_STALE_S, Beat, RequestRecord
 from timmy_tui.services.worker.requests import put_record, records_of
-from timmy_tui.text import clean
 
 if TYPE_CHECKING:
     from huey import Huey
@@ -117,14 +115,17 @@ def _exists(pid: int) -> bool:
 
 
 def _waiting(huey: Huey) -> frozenset[str]:
-    """The requests whose messages are in the queue. They are unpickled, as the worker is about to do anyhow."""
+    """The requests whose messages are in the queue."""
+    from huey.registry import Message
+
+    from timmy_tui.services.worker.messages import BadMessage
+
     ids = set()
     for data in huey.storage.enqueued_items():
         try:
             message = huey.serializer.deserialize(data)
-        except (pickle.UnpicklingError, AttributeError, ImportError, EOFError, LookupError, ValueError, TypeError):
-            log.warning("a message in the queue can't be read: %s", clean(repr(bytes(data)[:40])))
-            continue
-        if message.name == TICK_TASK and message.args:
+        except BadMessage:
+            continue  # whoever takes it sets it aside
+        if isinstance(message, Message) and message.name == TICK_TASK and message.args:
             ids.add(str(message.args[0]))
     return frozenset(ids)
