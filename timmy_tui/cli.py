@@ -20,6 +20,8 @@ from timmy_tui.services.reading import SourceError
 from timmy_tui.text import clean_error
 
 USAGE_ERROR = 2
+COULD_NOT_LOOK = 3
+"""What ``status`` ends with where it looked at nothing: 2 is "critical", and 3 "unknown" to every monitoring system."""
 INTERRUPTED = 130
 CLOSED_PIPE = 141
 """128 + SIGPIPE, as other programs end when their reader leaves."""
@@ -30,8 +32,10 @@ LEAVE_S = 1.0
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; every expected failure is one line on stderr."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    failed = COULD_NOT_LOOK if _is_status(words) else USAGE_ERROR
     try:
-        code = _invoked(list(sys.argv[1:] if arguments is None else arguments))
+        code = _invoked(words)
         sys.stdout.flush()
     except BrokenPipeError:
         from timmy_tui.commands.output import silence_stdout
@@ -41,15 +45,41 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except SourceError as error:
-        return _failed(f"{error.message}; {error.hint}" if error.hint else error.message)
+        return _failed(f"{error.message}; {error.hint}" if error.hint else error.message, failed)
     except (CommandError, ConfigError) as error:
-        return _failed(error)
+        return _failed(error, failed)
     except OSError as error:
         from timmy_tui.commands.output import silence_stdout
 
         silence_stdout()
-        return _failed(error)
+        return _failed(error, failed)
     return code
+
+
+def _is_status(words: list[str]) -> bool:
+    """Whether a command line asks for the status, whatever flags stand before it."""
+    left = iter(words)
+    for word in left:
+        if word in ("--config", "--theme", "--operator"):
+            next(left, None)
+        elif not word.startswith("-"):
+            return word == "status"
+    return False
+
+
+def open_closed_streams() -> None:
+    """Point standard streams that were closed (``>&-``) at nothing.
+
+    Python has none for them then, and the next file that is opened would stand in their place.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            stream = open(number, "w" if number else "r", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
 
 
 def _invoked(words: list[str]) -> int:
@@ -62,9 +92,9 @@ def _invoked(words: list[str]) -> int:
     return invoke(words)
 
 
-def _failed(error: BaseException | str) -> int:
+def _failed(error: BaseException | str, code: int) -> int:
     sys.stderr.write(f"timmy-tui: {clean_error(error)}\n")
-    return USAGE_ERROR
+    return code
 
 
 def main() -> NoReturn:
@@ -74,6 +104,7 @@ def main() -> NoReturn:
     on running switches it on again (:func:`timmy_tui.startup.settled`).
     """
     gc.disable()
+    open_closed_streams()
     code = run()
     if _threads_hang():  # Python would wait for them for ever: a lost network mount
         for stream in (sys.stdout, sys.stderr):

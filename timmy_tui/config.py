@@ -43,6 +43,7 @@ from timmy_tui.config_sections import (
     UsageConfig,
     WorkerConfig,
 )
+from timmy_tui.safe_yaml import YamlError, load_yaml
 from timmy_tui.text import clean
 
 __all__ = [
@@ -260,15 +261,10 @@ def _read_yaml(path: Path, *, required: bool) -> dict[str, object]:
         raise ConfigError(f"{path}: larger than {CONFIG_MAX_BYTES:,} bytes; is it the right file?")
     if not source.strip():
         return {}
-    import yaml
-
     try:
-        raw = yaml.safe_load(source)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"{path}:{where} not valid YAML: {problem}") from None
+        raw = load_yaml(source)
+    except YamlError as error:
+        raise ConfigError(f"{path}: {clean(str(error))}") from None
     if raw is None:
         return {}
     if not isinstance(raw, dict):

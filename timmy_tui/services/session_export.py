@@ -135,7 +135,7 @@ def _folder(settings: Settings) -> Path:
 def _alone(folder: Path, path: Path) -> Iterator[int | None]:
     """The export opened for appending, locked against other runs; None when there is one."""
     make_private_folder(folder)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -183,7 +183,7 @@ def _read_state(folder: Path) -> _State:
 def _write_state(folder: Path, state: _State) -> None:
     """Replace the state's file in one step, on disk when this returns."""
     temporary = folder / f"{STATE_NAME}.new"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         os.write(descriptor, msgspec.json.encode(state))
         os.fsync(descriptor)

@@ -16,6 +16,7 @@ from timmy_tui.services.doctor.machine import (
     disk_finding,
     extra_findings,
     file_findings,
+    orphan_findings,
     python_findings,
     terminal_findings,
     terminal_size,
@@ -44,6 +45,7 @@ def _examined(settings: Settings, env: Mapping[str, str], snapshot: Snapshot, no
         disk_finding(settings.timmy_home),
         *_hermes(settings, env, snapshot, now),
         *stack_findings(settings, snapshot, now),
+        *orphan_findings(),
         *extra_findings(),
     )
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
@@ -19,6 +21,13 @@ OLDEST_PYTHON = (3, 11)
 
 SMALLEST_COLUMNS, SMALLEST_ROWS = 40, 12
 """Below this the console only says that the terminal is too small (DESIGN §7)."""
+
+PS_WITHIN_S = 3.0
+_RUNNER = re.compile(
+    r"\s*(?P<pid>\d+)\s+(?P<parent>\d+)\s+\S*?(?P<name>llama-server|ollama_llama_server|ollama runner|ollama-runner)\b"
+    r"(?=.*(?:blobs/sha256|ollama))"
+)
+"""A runner that Ollama starts: a llama.cpp server of the operator's own has no model of its blobs."""
 
 DISK_BROKEN_BYTES, DISK_LOW_BYTES = 20_000_000, 1_000_000_000
 
@@ -146,3 +155,23 @@ def disk_finding(home: Path) -> Finding:
     if free_bytes < DISK_LOW_BYTES:
         return finding("disk", "note", f"the disk is nearly full: {told}", "make room soon")
     return finding("disk", "ok", told)
+
+
+def orphan_findings() -> Iterator[Finding]:
+    """Runners whose Ollama server died: they go on holding their memory, and no list shows them (ollama.md)."""
+    try:
+        listed = subprocess.run(
+            ["ps", "-axo", "pid=,ppid=,command="], capture_output=True, text=True, errors="replace", timeout=PS_WITHIN_S
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return
+    yield from orphans_in(listed)
+
+
+def orphans_in(listed: str) -> Iterator[Finding]:
+    """The orphans of a list of processes: pid, parent and command a line."""
+    for line in listed.splitlines():
+        found = _RUNNER.match(line)
+        if found is not None and found["parent"] == "1":
+            told = f"{found['name']} (pid {found['pid']}) has lost its server and still holds its memory"
+            yield finding("ollama runner", "broken", told, f"kill {found['pid']}")

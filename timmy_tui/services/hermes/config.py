@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from timmy_tui.safe_yaml import YamlError, load_yaml
 from timmy_tui.services.reading import SourceError
 from timmy_tui.text import clean, clean_error
 
@@ -42,15 +43,10 @@ def read_hermes_model(path: Path) -> HermesModel | None:
         raise HermesConfigError(f"{clean(str(path))} can't be read: {error.strerror}") from None
     if len(source) > MAX_BYTES:
         raise HermesConfigError(f"{clean(str(path))} is larger than {MAX_BYTES:,} bytes")
-    import yaml
-
     try:
-        tree = yaml.safe_load(source)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}:" if mark else ""
-        problem = getattr(error, "problem", None) or type(error).__name__
-        raise HermesConfigError(f"{clean(str(path))}:{where} not valid YAML: {clean_error(problem)}") from None
+        tree = load_yaml(source)
+    except YamlError as error:
+        raise HermesConfigError(f"{clean(str(path))}: {clean_error(error)}") from None
     return _model(tree)
 
 

@@ -145,7 +145,7 @@ def _sqlite_huey(address: QueueAddress) -> Huey:
         # The -wal and -shm files take the database's mode. A file that is there is left alone: closing a second
         # descriptor of it would drop the locks that SQLite holds in this process.
         if not path.exists():
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         return PlainHuey(
             address.name,
             results=False,

@@ -82,7 +82,9 @@ def ensure_worker(settings: Settings, env: Mapping[str, str]) -> OwnWorker | Non
         command += ["--config", str(settings.config_path)]
     try:
         make_private_folder(settings.worker_log_path.parent)
-        output = os.open(settings.worker_log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        output = os.open(
+            settings.worker_log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+        )
     except OSError as error:
         raise _not_started(error) from None
     try:

@@ -29,7 +29,7 @@ def only_worker(home: Path, *, pause: Callable[[float], None] = time.sleep) -> I
     path = home / LOCK_NAME
     try:
         make_private_folder(home)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise WorkerError(f"{clean(str(path))}: {clean_error(error.strerror or error)}", "timmy-tui doctor") from None
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from timmy_tui.config import ProviderConfig, Settings
+from timmy_tui.safe_yaml import YamlError, load_yaml
 from timmy_tui.services.cascade.providers.hermes_output import CONTEXT_MEND, SETUP_MEND
 from timmy_tui.services.cascade.providers.hermes_server import base_url, check_local
 from timmy_tui.services.cascade.records import CallError, CallProblem
@@ -116,10 +117,8 @@ def _branch(value: object) -> Mapping[object, object]:
 
 def _yaml(path: Path) -> Mapping[object, object]:
     """The file's keys; none when it is not there or no YAML, which :func:`read_hermes_model` has told."""
-    import yaml
-
     try:
         with path.open("rb") as file:
-            return _branch(yaml.safe_load(file.read(YAML_MAX_BYTES)))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError):
+            return _branch(load_yaml(file.read(YAML_MAX_BYTES)))
+    except (OSError, YamlError):
         return {}
