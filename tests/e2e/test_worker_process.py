@@ -16,6 +16,7 @@ from worker_process import ROOT, WorkerProcess, results, settings_of, until
 
 from timmy_tui.config import Settings
 from timmy_tui.services.events import recent_events
+from timmy_tui.services.worker.app import make_huey
 from timmy_tui.services.worker.enqueue import enqueue_tick, request_tick
 from timmy_tui.services.worker.follow import follow
 from timmy_tui.services.worker.observe import WorkerObserver
@@ -416,3 +417,30 @@ def test_the_commands_run_a_real_tick(home: Path, tmp_path: Path) -> None:
     finally:
         worker.kill()
         worker.communicate()
+
+
+@pytest.mark.parametrize("gone", [["queue.db", "queue.db-wal", "queue.db-shm"], ["queue.db"], ["queue.db-wal"]])
+def test_a_queue_that_is_removed_under_the_worker_is_opened_anew(home: Path, start: Start, gone: list[str]) -> None:
+    settings = settings_of(home)
+    start().ready()
+    until(lambda: WorkerObserver(settings, env={}, host=HOST).read().state == "up", "beat")
+    for name in gone:
+        (home / name).unlink(missing_ok=True)
+    until(lambda: WorkerObserver(settings, env={}, host=HOST).read().state == "up", "beat in the new file")
+    assert ended(settings, ask(settings)).state == "done"
+
+
+def test_bad_messages_and_a_waiting_request_keep_no_worker_from_starting(home: Path, start: Start) -> None:
+    settings = settings_of(home)
+    request = ask(settings)
+    huey = make_huey(settings, {}, host=HOST)
+    (good,) = huey.storage.enqueued_items()
+    for place in range(0, len(good), 9):
+        flipped = bytearray(good)
+        flipped[place] ^= 0x20
+        huey.storage.enqueue(bytes(flipped), 9)
+    start().ready()
+    assert ended(settings, request).state == "done"
+    until(lambda: WorkerObserver(settings, env={}, host=HOST).read().pending == 0, "empty queue")
+    assert WorkerObserver(settings, env={}, host=HOST).read().bad_messages > 0
+    assert ended(settings, ask(settings)).state == "done"

@@ -16,7 +16,7 @@ from timmy_tui.config import Settings
 from timmy_tui.services.worker.enqueue import enqueue_tick, request_tick
 from timmy_tui.services.worker.follow import follow
 from timmy_tui.services.worker.observe import WorkerObserver
-from timmy_tui.services.worker.queue import WorkerError, parse_queue, read_queue
+from timmy_tui.services.worker.queue import QueueAddress, QueueUnreadable, WorkerError, parse_queue, read_queue
 from timmy_tui.services.worker.requests import peek_record
 
 DUE = 1_795_132_800.0  # 2026-11-20T00:00:00Z: a minute of every schedule
@@ -144,3 +144,45 @@ def test_a_worker_outlives_its_queue(tmp_path: Path, server: Server, workers: li
     until(lambda: done(settings, id), "tick that was asked for")
     until(lambda: read_queue(parse_queue(settings, {})).beats, "beat")
     assert worker.end(signal.SIGTERM) == 0
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate of our own for 127.0.0.1, and its key."""
+    paths = folder / "server.crt", folder / "server.key"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(paths[0]), "-keyout", str(paths[1])]
+    subprocess.run(command, check=True, capture_output=True)
+    return paths
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_a_queue_behind_tls_and_a_password(tmp_path: Path, workers: list[WorkerProcess]) -> None:
+    """``rediss://``: between machines a queue has a password and is not readable on the way."""
+    made, key = certificate(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    words = ["--port", "0", "--tls-port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", "of-ours"]
+    words += ["--tls-cert-file", str(made), "--tls-key-file", str(key), "--tls-ca-cert-file", str(made)]
+    words += ["--tls-auth-clients", "no"]
+    process = subprocess.Popen([str(REDIS), *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
+    try:
+        url = f"rediss://:of-ours@127.0.0.1:{port}/0?ssl_ca_certs={made}"
+        settings = settings_of(tmp_path / "home", url=url)
+        address = parse_queue(settings, {})
+        assert "of-ours" not in address.shown
+        until(lambda: _answers(address), "Redis with TLS")
+        workers.append(WorkerProcess(tmp_path / "home", url=url))
+        workers[-1].ready()
+        request = request_tick(settings, {}, host="mbp")
+        until(lambda: follow(settings, request, env={}, host="mbp").state == "done", "tick")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(address: QueueAddress) -> bool:
+    try:
+        read_queue(address)
+    except QueueUnreadable:
+        return False
+    return True

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import resource
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from label_maker import append, label_line
+from label_maker import append, event_line, label_line
 from msgspec.structs import replace
 
 from timmy_tui.config import Settings, load_settings
-from timmy_tui.services.appending import AppendError
+from timmy_tui.services.appending import AppendError, write_lock
 from timmy_tui.services.labels.log import LabelLog
 from timmy_tui.services.labels.records import Alternative
 from timmy_tui.services.labels.writer import Labeller, operator_of
@@ -209,3 +210,26 @@ def test_the_operator_is_the_configured_name_else_the_login_name(
     assert operator_of(plain) == "login"
     assert operator_of(plain.with_operator("\x1bkim ")) == "^[kim"
     assert operator_of(replace(plain)) == "login"
+
+
+def test_no_word_is_taken_back_while_another_console_writes(desk: Desk) -> None:
+    """It takes the same word back while we wait for the lock: nothing is left for us, and nothing is voided twice."""
+    desk.pen.label("c0ffee", "t1", "chosen", shown_at=NOW)
+    (first,) = desk.events()
+    holds, undone = threading.Event(), threading.Event()
+    told: list[object] = []
+
+    def take_back() -> None:
+        holds.wait(20)
+        told.append(desk.pen.undo())
+        undone.set()
+
+    thread = threading.Thread(target=take_back)
+    thread.start()
+    with write_lock(desk.path.with_name(f"{desk.path.name}.lock")):
+        holds.set()
+        assert not undone.wait(0.3)
+        append(desk.path, event_line("u1", "undo", undoes=first["event_id"], candidate="c0ffee", operator="alex"))
+    thread.join(20)
+    assert told == [None]
+    assert [event["event"] for event in desk.events()] == ["label", "undo"]

@@ -62,6 +62,26 @@ def test_03_a_rotated_file_is_finished_and_the_new_one_followed(path: Path) -> N
     assert tailer.poll().note is None
 
 
+def test_04_late_lines_of_several_rotations_are_all_read(path: Path) -> None:
+    """Three writers still have their old files open, as after three rotations in a row."""
+    tailer = Tailer(path)
+    old: list[Path] = []
+    for number in range(3):
+        path.write_bytes(b"%d first\n" % number)
+        assert [line.data for line in tailer.poll().lines] == [b"%d first" % number]
+        for place in range(len(old), 0, -1):
+            os.rename(f"{path}.{place}", f"{path}.{place + 1}")
+        os.rename(path, f"{path}.1")
+        old = [Path(f"{path}.{place}") for place in range(1, number + 2)]
+    path.write_bytes(b"newest\n")
+    for file in old:
+        with file.open("ab") as late:
+            late.write(b"late in %s\n" % file.suffix.encode())
+    found = sorted(line.data for line in tailer.poll().lines)
+    assert found == [b"late in .1", b"late in .2", b"late in .3", b"newest"]
+    assert tailer.poll().lines == ()
+
+
 def test_04_lines_written_to_the_old_file_after_rotation_are_read(path: Path) -> None:
     clock = Clock()
     tailer = Tailer(path, clock=clock, keep_rotated_s=60)

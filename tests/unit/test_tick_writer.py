@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -333,3 +334,21 @@ def test_a_stopped_holder_of_the_lock_is_not_waited_for_forever(tmp_path: Path) 
     lock = tmp_path / "log.lock"
     with write_lock(lock), pytest.raises(AppendError, match="locked by another process"), write_lock(lock, wait_s=0.01):
         pass
+
+
+def test_the_disk_knows_the_name_of_a_new_log(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file's fsync does not save its name: after a power cut the day's first tick would be in no folder."""
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    path = folder / "ticks_20261120.jsonl"
+    append_line(path, b'{"tick_id": "a"}')
+    assert synced[-2:] == ["file", "folder"]
+    synced.clear()
+    append_line(path, b'{"tick_id": "b"}')
+    assert synced == ["file"]

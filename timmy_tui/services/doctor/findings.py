@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from timmy_tui.masking import masked
 from timmy_tui.text import clean
 
 FindingState = Literal["ok", "missing", "broken", "note"]
@@ -24,8 +25,8 @@ class Finding(Struct, frozen=True):
 
 
 def finding(topic: str, state: FindingState, text: str, mend: str = "") -> Finding:
-    """A finding whose strings are safe to show."""
-    return Finding(clean(topic, limit=60), state, clean(text), clean(mend))
+    """A finding whose strings are safe to show, without secrets."""
+    return Finding(clean(topic, limit=60), state, clean(masked(text)), clean(masked(mend)))
 
 
 def healthy(findings: Iterable[Finding]) -> bool:

@@ -107,6 +107,19 @@ def files_of(path: Path) -> tuple[int | None, ...]:
     return tuple(found)
 
 
+def _make_file(path: Path) -> None:
+    """Make an SQLite file where there is none. ``OSError``.
+
+    What a removed one has left beside it would be taken for the new one's: its log for changes, its shared memory for
+    what a worker still writes elsewhere.
+    """
+    if path.exists():
+        return
+    for suffix in ("-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+
+
 def _sqlite_huey(address: QueueAddress) -> Huey:
     from huey.storage import SqliteStorage
 
@@ -121,6 +134,7 @@ def _sqlite_huey(address: QueueAddress) -> Huey:
         def _create_connection(self) -> sqlite3.Connection:
             connection: sqlite3.Connection = super()._create_connection()
             connection.execute("PRAGMA synchronous=NORMAL")
+            self.files = files_of(path)
             return connection
 
         def open_anew(self) -> bool:
@@ -129,14 +143,14 @@ def _sqlite_huey(address: QueueAddress) -> Huey:
             A connection goes on with the files that it has, and nobody else ever sees what it writes there.
             """
             here = files_of(path)
-            before, self.files = getattr(self, "files", here), here
-            if not any(was is not None and was != now for was, now in zip(before, here, strict=True)):
+            if self._conn is None or not any(
+                was is not None and was != now for was, now in zip(self.files, here, strict=True)
+            ):
+                self.files = here
                 return False
             self.close()
-            if here[0] is None:
-                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            _make_file(path)
             self.initialize_schema()
-            self.files = files_of(path)
             return True
 
     path = address.path or Path()
@@ -144,8 +158,7 @@ def _sqlite_huey(address: QueueAddress) -> Huey:
         make_private_folder(path.parent)
         # The -wal and -shm files take the database's mode. A file that is there is left alone: closing a second
         # descriptor of it would drop the locks that SQLite holds in this process.
-        if not path.exists():
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        _make_file(path)
         return PlainHuey(
             address.name,
             results=False,

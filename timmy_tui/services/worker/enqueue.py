@@ -6,6 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -20,6 +21,12 @@ from timmy_tui.services.worker.queue import WorkerError, parse_queue
 from timmy_tui.services.worker.records import LOCK_NAME, REQUEST_FILE, RequestRecord, TickRequest
 from timmy_tui.services.worker.requests import put_record
 from timmy_tui.text import clean_error
+
+if TYPE_CHECKING:
+    from huey import Huey
+
+REMOVED_LOOKS, REMOVED_LOOK_S = 12, 0.25
+"""A worker notices within a second or two that files were taken away under it."""
 
 REQUEST_MAX_BYTES = 4_096
 
@@ -49,7 +56,12 @@ def request_tick(
 
 
 def enqueue_tick(
-    settings: Settings, env: Mapping[str, str], clock: Callable[[], float] = time.time, *, host: str | None = None
+    settings: Settings,
+    env: Mapping[str, str],
+    clock: Callable[[], float] = time.time,
+    *,
+    host: str | None = None,
+    pause: Callable[[float], None] = time.sleep,
 ) -> TickRequest:
     """Put a tick into the queue, whatever else waits there. Raises :class:`WorkerError`.
 
@@ -62,6 +74,7 @@ def enqueue_tick(
     huey = make_huey(settings, env, host=host)
     now = clock()
     try:
+        _wait_for_files(huey, pause)
         if task:
             log_name, log_bytes = end_of_log(settings.heartbeat_dir)
             send(huey, message(task))
@@ -78,6 +91,22 @@ def enqueue_tick(
             huey.storage.close()
         else:
             huey.storage.conn.connection_pool.disconnect()
+
+
+def _wait_for_files(huey: Huey, pause: Callable[[float], None]) -> None:
+    """Let the worker notice that a part of the queue's file was removed: until then nobody else can use the rest."""
+    import sqlite3
+
+    for left in range(REMOVED_LOOKS, -1, -1):
+        try:
+            huey.storage.queue_size()
+        except sqlite3.OperationalError as error:
+            if "disk I/O" not in str(error) or not left:
+                raise
+            huey.storage.close()
+            pause(REMOVED_LOOK_S)
+        else:
+            return
 
 
 def _last_request(descriptor: int) -> TickRequest | None:
