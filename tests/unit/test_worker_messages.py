@@ -73,7 +73,17 @@ def test_any_bytes_are_a_value_or_a_bad_message(data: bytes) -> None:
         pass
 
 
-@pytest.mark.parametrize("bad", [b"", b"\x80\x05nonsense", GOOD[:-7], pickle.dumps(os.getcwd), b"{}", pickle.dumps(7)])
+BAD = {
+    "empty": b"",
+    "nonsense": b"\x80\x05nonsense",
+    "cut": GOOD[:-7],
+    "a function": pickle.dumps(os.getcwd),
+    "no pickle": b"{}",
+    "a number": pickle.dumps(7),
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
 def test_a_bad_message_is_set_aside_counted_and_stops_nobody(
     settings: Settings, env: Mapping[str, str], bad: bytes
 ) -> None:
