@@ -40,7 +40,7 @@ def load_yaml(source: bytes | str) -> object:
         raise YamlError("nested too deeply") from None
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, TypeError, OverflowError) as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
+        where = f"line {mark.line + 1} " if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise YamlError(f"{where}not valid YAML: {problem}") from None
 

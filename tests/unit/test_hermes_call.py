@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 from fake_openai import MODEL, FakeOpenAI, fake_openai
 from hermes_store_maker import CLOUD_URL, LOCAL_URL, StoreWriter, make_empty_store
+from msgspec.structs import replace
 
-from timmy_tui.config import ProviderConfig, ProviderModelConfig, Settings, load_settings
+from timmy_tui.config import OllamaConfig, ProviderConfig, ProviderModelConfig, Settings, load_settings
 from timmy_tui.services.cascade.providers import hermes_flags
 from timmy_tui.services.cascade.providers.hermes import HermesProvider, foresee
 from timmy_tui.services.cascade.providers.hermes_command import PROMPT_MAX_BYTES
+from timmy_tui.services.cascade.providers.hermes_server import base_url
 from timmy_tui.services.cascade.records import CallError, Completion, CompletionRequest, Provider
 
 ANSWER = '{"actions": [], "severity": "ok", "reasoning": "stored"}'
@@ -167,6 +169,46 @@ async def test_an_administrators_own_settings_are_left_in_force(stage: Stage, tm
     stage.env["HERMES_MANAGED_DIR"] = str(managed)
     await stage.ask()
     assert stage.seen()["pins"] == "X=1\n"
+
+
+ADDED = ("HERMES_PREFILL_MESSAGES_FILE", "HERMES_EPHEMERAL_SYSTEM_PROMPT")
+
+
+async def test_nothing_of_the_operators_own_is_told_to_the_model_besides_the_prompt(stage: Stage) -> None:
+    stage.env |= dict.fromkeys(ADDED, "/home/x/prefill.json")
+    stage.home.mkdir(exist_ok=True)
+    (stage.home / ".env").write_text("".join(f"{name}=/home/x/prefill.json\n" for name in ADDED))
+    completion = await stage.ask()
+    assert completion.prompt_note is None
+    for name in ADDED:
+        assert f"{name}=''\n" in str(stage.seen()["pins"]), "the managed scope wins over HERMES_HOME/.env"
+        assert stage.child_env()[name] == ""
+
+
+@pytest.mark.parametrize("name", ADDED)
+@pytest.mark.parametrize("line", ["{}=x", " export {} = 'be kind'", '{}="/a b"'])
+async def test_where_nothing_can_be_pinned_the_answer_says_so(
+    stage: Stage, tmp_path: Path, name: str, line: str
+) -> None:
+    managed = tmp_path / "managed"
+    managed.mkdir()
+    stage.home.mkdir(exist_ok=True)
+    (managed / ".env").write_text("A=1\n")
+    stage.env["HERMES_MANAGED_DIR"] = str(managed)
+    for text, noted in ((f"A=1\n{line.format(name)}\n", True), (f"{name}=\n#{name}=x\nMY_{name}=x\n", False)):
+        for folder in (managed, stage.home):
+            (folder / ".env").write_text(text)
+            assert ((await stage.ask()).prompt_note is not None) is noted
+            (folder / ".env").write_text("A=1\n")
+
+
+async def test_hermes_asks_the_server_that_the_console_watches(stage: Stage) -> None:
+    """One resolution: the environment stands above the file where there is one server."""
+    elsewhere = OllamaConfig(url="http://127.0.0.1:9")
+    settings = stage.settings(ollama=(elsewhere,))
+    settings = replace(settings, ollama_host=stage.server.url)
+    assert base_url(settings, None, {}) == f"{stage.server.url}/v1"
+    assert base_url(replace(settings, ollama_host=""), None, {}) == "http://127.0.0.1:9/v1"
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def _absence(place: object) -> str:
     return "  (not there)" if isinstance(place, Path) and not place.exists() else ""
 
 
-def _without_secrets(value: object, key: str = "") -> Json:
+def _without_secrets(value: object, key: str = "", *, before: object = "") -> Json:
     """``value`` for showing: an ``api_key`` or a header is masked unless it only names variables."""
     if isinstance(value, dict):
         inside = key == "headers"
@@ -97,9 +97,12 @@ def _without_secrets(value: object, key: str = "") -> Json:
             clean(str(name)): _without_secrets(item, "secret" if inside else str(name)) for name, item in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_without_secrets(item, key) for item in value]
+        # A flag of a command has its secret in the word behind it.
+        return [_without_secrets(item, key, before=before) for before, item in zip(("", *value), value, strict=False)]
     if isinstance(value, str):
         if key in ("api_key", "secret") and value and not _ONLY_NAMES.fullmatch(value):
             return "***"
-        return clean(masked(value))
+        named = f"{before} {value}" if isinstance(before, str) and before.startswith("-") else f"{key}: {value}"
+        hidden = masked(named).endswith("***") and not _ONLY_NAMES.fullmatch(value)
+        return "***" if hidden and masked(value) == value else clean(masked(value))
     return value if isinstance(value, bool | int | float) or value is None else clean(str(value))

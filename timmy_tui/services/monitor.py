@@ -33,6 +33,9 @@ USAGE_S = 5.0
 APPROVALS_S = 10.0
 """They come with a tick, which asks for them at once; this is for those that another console decided."""
 
+LOG_TIMEOUT_S = 10.0
+"""The first look at a log of a million ticks counts them all; every later one reads what is new."""
+
 LOCAL_TIMEOUT_S = 5.0
 """For files and SQLite; a local disk answers in milliseconds, a lost network mount never does."""
 
@@ -134,7 +137,7 @@ class Monitor:
         for name, client in sources.ollama.items():
             self._add(f"ollama:{name}", client.read, intervals.ollama_s, timeouts.ollama_s + 1)
         self._add("hermes", _in_thread(sources.hermes.read), intervals.hermes_s, LOCAL_TIMEOUT_S)
-        self._add("heartbeat", _in_thread(sources.heartbeat.read), intervals.ticks_s, LOCAL_TIMEOUT_S)
+        self._add("heartbeat", _in_thread(sources.heartbeat.read), intervals.ticks_s, LOG_TIMEOUT_S)
         self._add("worker", _in_thread(sources.worker.read), intervals.worker_s, LOCAL_TIMEOUT_S)
         self._add("approvals", _in_thread(sources.approvals.open), APPROVALS_S, LOCAL_TIMEOUT_S)
         self._add("usage", _in_thread(sources.usage.read), USAGE_S, LOCAL_TIMEOUT_S)

@@ -19,7 +19,7 @@ from timmy_tui.services.events import append_event
 from timmy_tui.services.heartbeat.act import ActionOutcome, act
 from timmy_tui.services.heartbeat.approvals import EVENT_SOURCE, Approvals
 from timmy_tui.services.heartbeat.deadlines import contained
-from timmy_tui.services.heartbeat.decision import DECISION_SCHEMA, parse_decision
+from timmy_tui.services.heartbeat.decision import ANSWER_TOKENS_MOST, DECISION_SCHEMA, parse_decision
 from timmy_tui.services.heartbeat.perceive import perceive
 from timmy_tui.services.heartbeat.prompt import build_prompt
 from timmy_tui.services.heartbeat.refused import alarm_in
@@ -35,9 +35,6 @@ Phase = Literal["perceive", "decide", "act", "record"]
 T = TypeVar("T")
 
 CALLER = "heartbeat_tick"
-
-ANSWER_TOKENS_MOST = 4_096
-"""A decision has a hundred; the rest is for a model that thinks. Without a bound some never come to an end."""
 
 PERCEIVE_SHARE = 0.25
 ACT_SHARE = 0.2

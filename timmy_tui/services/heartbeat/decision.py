@@ -10,6 +10,9 @@ from timmy_tui.services.json_objects import KeyKinds, find_objects
 from timmy_tui.services.ticks.records import Decision
 from timmy_tui.text import BLOCK_LIMIT, Json, clean
 
+ANSWER_TOKENS_MOST = 4_096
+"""A decision has a hundred; the rest is for a model that thinks. Without a bound some never come to an end."""
+
 ACTIONS_LIMIT = 20
 """Actions kept of one decision; one more entry tells how many were left out."""
 

@@ -15,7 +15,17 @@ from timmy_tui.services.ticks.cursor import TailLine
 from timmy_tui.services.ticks.folder import unreadable
 from timmy_tui.services.ticks.glued import taken_apart
 from timmy_tui.services.ticks.once import Once
-from timmy_tui.services.ticks.parse import BadLine, parse_head, parse_tick, whole_records
+from timmy_tui.services.ticks.parse import (
+    BadLine,
+    at_of,
+    by_model,
+    by_rules,
+    decode_head,
+    parse_head,
+    parse_tick,
+    severity_of,
+    whole_records,
+)
 from timmy_tui.services.ticks.records import AHEAD_S, Severity, Tick, TickHead, TickPlace
 from timmy_tui.services.ticks.tailer import Note, Tailer
 
@@ -84,15 +94,22 @@ class DayLog:
         before = (self.bad_lines, self.incomplete, self.note)
         fresh: list[TickHead] = []
         polls = 0
+        held: list[TailLine] = []
         while True:
             batch = self._tailer.poll()
-            fresh += self._take(batch.lines)
-            del fresh[:-HEADS_LIMIT]
+            if self._caught_up:
+                fresh += self._take(batch.lines)
+                del fresh[:-HEADS_LIMIT]
+            else:  # of a long file only the end is shown: what is before it is counted as it passes
+                held += batch.lines
+                self._count(held[:-HEADS_LIMIT])
+                del held[:-HEADS_LIMIT]
             self.incomplete = batch.incomplete
             self.note = batch.note or self.note
             polls += 1
             if not batch.more or (self._caught_up and polls >= POLLS_LIMIT):
                 break
+        fresh += self._take(held)
         self._caught_up = True
         return fresh if fresh or before != (self.bad_lines, self.incomplete, self.note) else None
 
@@ -103,6 +120,27 @@ class DayLog:
     def close(self) -> None:
         """Let the file go."""
         self._tailer.close()
+
+    def _count(self, lines: list[TailLine]) -> None:
+        """Count lines whose ticks are too many to be shown."""
+        until = self._clock() + AHEAD_S
+        usual: list[TailLine] = []
+        for line, facts in taken_apart(lines, lambda line: decode_head(line.data)):
+            if isinstance(facts, BadLine):
+                self.bad_lines += self._once.bad(line.offset, line.data)
+                continue
+            at = at_of(facts, self._zone)
+            if at is None or at > until or at < self._not_before:
+                self._take([line])
+            elif not self._elsewhere(line.data) and self._once.tick(line.data):
+                self.ticks += 1
+                self.by_severity[severity_of(facts)] += 1
+                self.model_decisions += by_model(facts)
+                self.rule_decisions += by_rules(facts)
+                usual = [*usual[-1:], line]
+        path = str(self.path)
+        ticks = (parse_tick(line.data, TickPlace(path, line.offset, len(line.data)), self._zone) for line in usual)
+        self.last_two = (*self.last_two, *(tick for tick in ticks if isinstance(tick, Tick)))[-2:]
 
     def _take(self, lines: tuple[TailLine, ...] | list[TailLine]) -> list[TickHead]:
         fresh: list[TickHead] = []

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from timmy_tui.config import ProviderConfig, Settings
 from timmy_tui.safe_yaml import YamlError, load_yaml
+from timmy_tui.services.cascade.providers.hermes_command import prompt_note
 from timmy_tui.services.cascade.providers.hermes_output import CONTEXT_MEND, SETUP_MEND
 from timmy_tui.services.cascade.providers.hermes_server import base_url, check_local
 from timmy_tui.services.cascade.records import CallError, CallProblem
@@ -73,8 +74,8 @@ def _foreseen(
     except CallError as error:
         yield Foreseen(error.problem, error.message, error.hint)
     try:
-        folder = find_place(settings.hermes_home, settings.config.hermes.profile).folder
-        path = folder / "config.yaml"
+        place = find_place(settings.hermes_home, settings.config.hermes.profile)
+        path = place.folder / "config.yaml"
         model = read_hermes_model(path)
     except HermesConfigError as error:
         yield Foreseen(None, error.message, error.hint or SETUP_MEND)
@@ -83,6 +84,9 @@ def _foreseen(
         yield Foreseen("not_configured", error.message, error.hint)
         return
     yield from _small_context(_called(settings, config, model), path, servers)
+    note = prompt_note(place, env)
+    if note is not None:
+        yield Foreseen(None, f"{note}: such ticks are marked, and no dataset has them")
     models = fallback_models(path)
     if models:
         told = f"Hermes may fall back to {', '.join(models[:3])}; --safe-mode keeps the heartbeat from it"
