@@ -264,7 +264,8 @@ def _read_yaml(path: Path, *, required: bool) -> dict[str, object]:
     try:
         raw = load_yaml(source)
     except YamlError as error:
-        raise ConfigError(f"{path}: {clean(str(error))}") from None
+        where = "" if error.line is None else f" line {error.line}{'' if error.problem.startswith('not ') else ':'}"
+        raise ConfigError(f"{path}:{where} {clean(error.problem)}") from None
     if raw is None:
         return {}
     if not isinstance(raw, dict):

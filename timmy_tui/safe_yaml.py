@@ -19,6 +19,11 @@ _MERGE = "tag:yaml.org,2002:merge"
 class YamlError(ValueError):
     """The text is no YAML that is read here; one line, with the line's number where there is one."""
 
+    def __init__(self, problem: str, line: int | None = None) -> None:
+        super().__init__(problem if line is None else f"line {line}: {problem}")
+        self.problem = problem
+        self.line = line
+
 
 def load_yaml(source: bytes | str) -> object:
     """The document in ``source``; None for an empty one. Raises :class:`YamlError` and nothing else."""
@@ -40,9 +45,8 @@ def load_yaml(source: bytes | str) -> object:
         raise YamlError("nested too deeply") from None
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, TypeError, OverflowError) as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1} " if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise YamlError(f"{where}not valid YAML: {problem}") from None
+        raise YamlError(f"not valid YAML: {problem}", mark.line + 1 if mark else None) from None
 
 
 def _expanded(node: yaml.Node, known: dict[int, int], open_: set[int]) -> int:
@@ -53,7 +57,7 @@ def _expanded(node: yaml.Node, known: dict[int, int], open_: set[int]) -> int:
     if key in known:
         return known[key]
     if key in open_:
-        raise YamlError(f"line {node.start_mark.line + 1}: a value that contains itself")
+        raise YamlError("a value that contains itself", node.start_mark.line + 1)
     open_.add(key)
     total = 1
     if isinstance(node, yaml.MappingNode):
@@ -64,9 +68,7 @@ def _expanded(node: yaml.Node, known: dict[int, int], open_: set[int]) -> int:
         for value in node.value:
             total += _expanded(value, known, open_)
     if total > EXPANDED_NODES_MOST:
-        raise YamlError(
-            f"line {node.start_mark.line + 1}: its aliases stand for more than {EXPANDED_NODES_MOST:,} values"
-        )
+        raise YamlError(f"its aliases stand for more than {EXPANDED_NODES_MOST:,} values", node.start_mark.line + 1)
     open_.discard(key)
     known[key] = total
     return total
@@ -81,5 +83,5 @@ def _check_keys(node: yaml.MappingNode) -> None:
             continue
         key, line = (name.tag, name.value), name.start_mark.line + 1
         if key in first:
-            raise YamlError(f"line {line}: the key {name.value[:60]!r} stands there twice (first in line {first[key]})")
+            raise YamlError(f"the key {name.value[:60]!r} stands there twice (first in line {first[key]})", line)
         first[key] = line
