@@ -77,9 +77,9 @@ def run(env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def told_off(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line of a refusal, without the program's name."""
-    assert (done.returncode, done.stdout) == (2, "")
+def told_off(done: subprocess.CompletedProcess[str], code: int = 2) -> str:
+    """The one line of a refusal that ends with ``code``, without the program's name."""
+    assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.endswith("\n")
     (line,) = done.stderr.splitlines()
     assert line.startswith("timmy-tui: ")
@@ -232,15 +232,16 @@ def test_the_doctor_ends_with_1_when_something_is_broken(env: dict[str, str], he
         (["tock"], "No such command 'tock'"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_2(env: dict[str, str], words: list[str], line: str) -> None:
-    assert told_off(run(env, *words)).startswith(line)
+def test_a_mistake_is_one_line_and_never_a_severity(env: dict[str, str], words: list[str], line: str) -> None:
+    """``status`` says critical with 2, so a mistake beside it is 3 (README, "Exit codes")."""
+    assert told_off(run(env, *words), 3 if words[0] == "status" else 2).startswith(line)
 
 
 def test_a_mistake_in_the_file_names_its_key(env: dict[str, str]) -> None:
     path = Path(env["TIMMY_HOME"]) / "tui.yaml"
     path.parent.mkdir()
     path.write_text("intervals: {ollama_s: often}\n")
-    assert told_off(run(env, "status")) == f"{path}: intervals.ollama_s: expected a number, found text"
+    assert told_off(run(env, "status"), 3) == f"{path}: intervals.ollama_s: expected a number, found text"
     path.write_text('"\\e[2Jx": 1\n')
     assert "\x1b" not in told_off(run(env, "doctor"))
     assert run(env, "config", "path").stdout == f"{path}\n"

@@ -257,7 +257,6 @@ async def test_a_dropped_question_is_asked_once_more_but_an_action_never(
     [
         (Answer("", 403), "takes our Host header for a stranger's", "Host: localhost:11434"),
         (Answer('{"error":"cloud is disabled"}', 403), "answers 403 to /api/ps: cloud is disabled", ""),
-        (Answer("404 page not found", 404, "text/plain"), "does not know /api/ps: 404 404 page", "OLLAMA_HOST"),
         (Answer('{"error":"unauthorized"}', 401), "wants a sign-in: unauthorized", "headers:"),
         (Answer('{"error":"unauthorized","signin_url":"http://x"}', 401), "wants a sign-in", "ollama signin"),
         (Answer("", 401), "wants a sign-in: unauthorized", "headers:"),

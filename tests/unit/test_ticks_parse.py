@@ -36,6 +36,7 @@ def test_a_whole_tick_keeps_everything() -> None:
         label=None,
         summary="The disk of the build host fills slowly; everything else answers.",
         place=PLACE,
+        session_id="20261120_005000_000005",
     )
     assert parsed.decision is not None
     assert parsed.decision.reasoning.endswith("\nWorth a look this week.")

@@ -10,7 +10,7 @@ from timmy_tui.services.providers.records import ProvidersReading, ProviderStatu
 from timmy_tui.services.reading import Reading
 from timmy_tui.services.usage.today import UsageToday
 from timmy_tui.text import count_text, duration_text, percent_text, span_text, timer_text
-from timmy_tui.widgets.line import EMPTY, Line, Span, crop, fit, joined, line
+from timmy_tui.widgets.line import EMPTY, Line, Span, crop, fit, fitting, joined, line
 from timmy_tui.widgets.pane import Pane, View, clock_of, not_fresh, trouble
 from timmy_tui.widgets.table import Cell, row
 from timmy_tui.widgets.use_cells import use_cells
@@ -73,8 +73,10 @@ class ProvidersPane(Pane):
             return EMPTY
         enabled = [provider for provider in value.providers if provider.state != "disabled"]
         up = sum(1 for provider in enabled if provider.state == "up" and provider.circuit != "open")
-        asked = f" · heartbeat asks {self.usual_model}" if self.usual_model else ""
-        return line((f"{up} of {len(enabled)} up{asked}", "quiet"))
+        parts = [line((f"{up} of {len(enabled)} up", "quiet"))]
+        if self.usual_model:
+            parts.append(line((f"heartbeat asks {self.usual_model}", "quiet")))
+        return fitting(parts, line((f" {self.look.glyphs.dot} ", "quiet")), self.foot_room)
 
     def head(self, width: int, height: int) -> Sequence[Line]:
         return trouble(self.reading, self.look.now, width)

@@ -144,10 +144,7 @@ class OllamaClient:
     async def _check_kept(self, name: str) -> None:
         """A server that keeps nothing (``OLLAMA_KEEP_ALIVE=0``) answers as if it had loaded the model."""
         reading = await self.read()
-        names = {name, f"{name}:latest"}
-        installed = self._installed(name)
-        same = {model.name for model in reading.loaded if installed and model.digest == installed.digest}
-        if reading.loaded_known and not (same or names & {model.name for model in reading.loaded}):
+        if reading.loaded_known and not reading.loaded:
             told = f"{clean(name)} was loaded and let go at once: the server keeps nothing in memory"
             raise OllamaError(told, "See OLLAMA_KEEP_ALIVE of the server; K keeps this model")
 

@@ -105,10 +105,21 @@ def document(body: bytes) -> Entry:
     return value
 
 
+def _refused(word: str) -> object:
+    raise ValueError(word)
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError(digits)
+    return value
+
+
 def _leniently(body: bytes) -> object:
     """What has a name in it that is no UTF-8, or half a character: one such name must not cost the whole list."""
     try:
-        return json.loads(body.decode("utf-8", "replace"))
+        return json.loads(body.decode("utf-8", "replace"), parse_constant=_refused, parse_float=_finite)
     except (ValueError, RecursionError):
         return None
 
