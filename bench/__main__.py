@@ -76,6 +76,18 @@ def _delegate(quick: bool) -> list[Row]:
     return bench_delegate(quick)
 
 
+def _flood(quick: bool) -> list[Row]:
+    from bench.flood import bench_flood
+
+    return bench_flood(quick)
+
+
+def _large(quick: bool) -> list[Row]:
+    from bench.large import bench_large
+
+    return bench_large(quick)
+
+
 PARTS: dict[str, tuple[Callable[[bool], list[Row]], str]] = {
     "paint": (_paint, "first paint and filled panes, against an empty Textual app"),
     "status": (_status, "status --json, against the import of httpx"),
@@ -83,6 +95,8 @@ PARTS: dict[str, tuple[Callable[[bool], list[Row]], str]] = {
     "append": (_append, "one more tick: until it is on the screen, and what it costs"),
     "idle": (_idle, "CPU, memory and bytes to the terminal while nothing changes"),
     "blackhole": (_blackhole, "key to paint while no source answers"),
+    "flood": (_flood, "key to paint after 40 kB of CSI, 200 kB of OSC"),
+    "large": (_large, "status --json at 1,000,000 ticks and 50,000 sessions; 10 MB to mask"),
     "heartbeat": (_heartbeat, "a tick without its model, from the key to running, 1,000 ticks of 8 processes"),
     "review": (_review, "a year of 100,000 candidates: cards, filters, memory, export; 50 kills"),
     "usage": (_usage, "a usage log of 1,000,000 calls, summarised by a whole process"),
