@@ -116,6 +116,8 @@ def _heartbeat(snapshot: Snapshot, now: float) -> Iterator[Problem]:
     heartbeat = snapshot.heartbeat.value
     if heartbeat is not None and heartbeat.unreadable is not None:
         yield Problem("critical", heartbeat.unreadable)
+    if heartbeat is not None and heartbeat.counting:
+        yield Problem("warning", f"today's log is very long: {heartbeat.ticks_today:,} ticks counted so far")
     if heartbeat is None or heartbeat.last is None:
         return
     if heartbeat.ahead is not None:

@@ -145,6 +145,8 @@ class HeartbeatPane(Pane):
     def foot(self) -> Line:
         value = self.reading.value
         parts = []
+        if value and value.counting:
+            parts.append(line(("still counting", "quiet")))
         if value and value.bad_lines:
             parts.append(line((f"{value.bad_lines} bad line{'s' * (value.bad_lines != 1)}", "warning")))
         if value and value.incomplete_line:

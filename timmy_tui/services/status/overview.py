@@ -155,7 +155,7 @@ def _heartbeat(snapshot: Snapshot, now: float, glyphs: Glyphs) -> Iterator[list[
         rhythm = (f"{glyphs.warning} a tick is in the future", "warning")
     labelled = value.labels.chosen + value.labels.rejected + value.labels.skipped
     facts = [
-        f"{value.ticks_today} today",
+        f"{value.ticks_today} today{' so far' if value.counting else ''}",
         f"{value.model_decisions} model",
         f"{value.fallback_decisions} fallback",
         f"{labelled} labelled",

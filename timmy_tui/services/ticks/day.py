@@ -41,6 +41,9 @@ GLUED_REACH_BYTES = 262_144
 POLLS_LIMIT = 4
 """Polls in one call once the file has been caught up with, so that a flood can't hold the caller."""
 
+CATCH_UP_S = 7.0
+"""How long one call counts a file that it has not caught up with: less than the reader of the log waits."""
+
 
 class DayLog:
     """Follows one file: all of it, or with ``since`` (Unix seconds) only its end, back to that time.
@@ -69,6 +72,8 @@ class DayLog:
         self.by_severity: Counter[Severity] = Counter()
         self.model_decisions = self.rule_decisions = 0
         self.incomplete = False
+        self.behind = False
+        """The file is so long that it is not all counted yet: the counts are of its first part, the ticks too."""
         self.note: Note | None = None
         self.last_two: tuple[Tick, ...] = ()
         """The last ticks that were not ahead of the clock when they came."""
@@ -77,10 +82,12 @@ class DayLog:
         self.arrived_at: float | None = None
         """When a tick of an unknown time, or one that is ahead, came last: by the file's own time at first."""
         self._clock = clock
+        self._monotonic = monotonic
         self._zone = zone
         self._once = Once()
         self._elsewhere = elsewhere
         self._caught_up = False
+        self._held: list[TailLine] = []
         self._not_before = -inf
         start = 0
         if since is not None:
@@ -90,27 +97,34 @@ class DayLog:
         self._tailer = Tailer(path, start=start, clock=monotonic)
 
     def poll(self) -> list[TickHead] | None:
-        """The ticks that are new, in file order, the last :data:`HEADS_LIMIT`; None when nothing has changed."""
+        """The ticks that are new, in file order, the last :data:`HEADS_LIMIT`; None when nothing has changed.
+
+        While the file is :attr:`behind` none are, and the next call goes on.
+        """
         before = (self.bad_lines, self.incomplete, self.note)
         fresh: list[TickHead] = []
         polls = 0
-        held: list[TailLine] = []
+        until = self._monotonic() + CATCH_UP_S
         while True:
             batch = self._tailer.poll()
             if self._caught_up:
                 fresh += self._take(batch.lines)
                 del fresh[:-HEADS_LIMIT]
             else:  # of a long file only the end is shown: what is before it is counted as it passes
-                held += batch.lines
-                self._count(held[:-HEADS_LIMIT])
-                del held[:-HEADS_LIMIT]
+                self._held += batch.lines
+                self._count(self._held[:-HEADS_LIMIT])
+                del self._held[:-HEADS_LIMIT]
             self.incomplete = batch.incomplete
             self.note = batch.note or self.note
             polls += 1
             if not batch.more or (self._caught_up and polls >= POLLS_LIMIT):
                 break
-        fresh += self._take(held)
-        self._caught_up = True
+            if not self._caught_up and self._monotonic() >= until:
+                self.behind = True
+                return []
+        fresh += self._take(self._held)
+        self._held = []
+        self._caught_up, self.behind = True, False
         return fresh if fresh or before != (self.bad_lines, self.incomplete, self.note) else None
 
     def knows(self, data: bytes) -> bool:

@@ -69,6 +69,8 @@ class HeartbeatStore:
         self._listed: tuple[str, ...] = ()
         self._names: list[str] = []
         self._days: dict[str, DayLog] = {}
+        self._ends: dict[str, DayLog] = {}
+        """The newest ticks of the files that are still being counted."""
         self._today = ""
         self._recent: list[TickHead] = []
         self._own_labels: list[TickHead] = []
@@ -83,7 +85,8 @@ class HeartbeatStore:
     def read(self) -> HeartbeatReading:
         """The heartbeat now; the same object as before when nothing changed and no tick left the window.
 
-        The first call reads all of today's file and the end of yesterday's, a later one what is new.
+        The first call reads all of today's file and the end of yesterday's, a later one what is new. A file that
+        takes too long for one call is counted over several, and shown by its end meanwhile.
         Raises :class:`TickLogError`.
         """
         now = self._clock()
@@ -95,6 +98,7 @@ class HeartbeatStore:
         self._unsettled = True  # until everything below has been taken in
         fresh = {name: found for name in sorted(self._days) if (found := self._days[name].poll()) is not None}
         label_state = self._labels.poll()
+        moved = self._look_at_ends(now) or moved
         moved = self._find_older(names) or moved
         self._unsettled = False
         if self._reading is not None and not (
@@ -119,7 +123,7 @@ class HeartbeatStore:
 
     def close(self) -> None:
         """Let the files go."""
-        for day in self._days.values():
+        for day in (*self._days.values(), *self._ends.values()):
             day.close()
         self._labels.close()
 
@@ -154,6 +158,25 @@ class HeartbeatStore:
     def _known_elsewhere(self, name: str, line: bytes) -> bool:
         return any(day.knows(line) for other, day in self._days.items() if other != name)
 
+    def _look_at_ends(self, now: float) -> bool:
+        """Follow the end of each file that is still being counted, until it is."""
+        behind = [name for name, day in self._days.items() if day.behind]
+        done = [name for name in self._ends if name not in behind]
+        for name in done:
+            self._ends.pop(name).close()
+        for name in behind:
+            if name not in self._ends:
+                path = self.directory / name
+                self._ends[name] = DayLog(
+                    path, since=now - WINDOW_S, zone=self._zone, monotonic=self._monotonic, clock=self._clock
+                )
+            self._ends[name].poll()
+        return bool(behind or done)
+
+    def _shown(self) -> dict[str, DayLog]:
+        """Each followed day by its name, in order: where its newest ticks are known."""
+        return {name: self._ends.get(name, self._days[name]) for name in sorted(self._days)}
+
     def _find_older(self, names: list[str]) -> bool:
         """The last two ticks of days that are not followed, needed while the followed ones have fewer."""
         if sum(len(day.last_two) for day in self._days.values()) >= 2:
@@ -175,7 +198,7 @@ class HeartbeatStore:
             return
         if whole or list(fresh) != [max(self._days)]:
             self._recent, self._own_labels, self._next_expiry = [], [], float("inf")
-            heads = [head for name in sorted(self._days) for head in self._within(name, self._days[name].heads, since)]
+            heads = [head for name, day in self._shown().items() for head in self._within(name, day.heads, since)]
         else:
             heads = [head for name, found in fresh.items() for head in self._within(name, found, since)]
         self._recent += heads
@@ -201,7 +224,8 @@ class HeartbeatStore:
 
     def _compose(self) -> HeartbeatReading:
         now = self._clock()
-        days = [self._days[name] for name in sorted(self._days)]
+        shown = self._shown()
+        days = list(shown.values())
         ticks = [tick for day in days for tick in (*day.last_two, *(late for late in day.ahead if _came(late, now)))]
         if len(ticks) < 2:
             ticks = [*self._older, *ticks]
@@ -210,7 +234,7 @@ class HeartbeatStore:
         if not ticks:
             ticks = ahead
         today = self._days.get(self._today)
-        latest = today or self._days.get(max(self._days, default=""))
+        latest = shown.get(self._today) or shown.get(max(shown, default=""))
         arrived = [day.arrived_at for day in days if day.arrived_at is not None]
         return HeartbeatReading(
             recent=tuple(self._recent),
@@ -223,6 +247,7 @@ class HeartbeatStore:
             model_decisions=today.model_decisions if today else 0,
             fallback_decisions=today.rule_decisions if today else 0,
             bad_lines=today.bad_lines if today else 0,
+            counting=today.behind if today else False,
             incomplete_line=latest.incomplete if latest else False,
             labels=self._label_counts(),
             unlabelled=sum(

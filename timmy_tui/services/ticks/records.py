@@ -139,6 +139,8 @@ class HeartbeatReading(Struct, frozen=True):
     ahead: TickHead | None = None
     """The newest tick whose time is later than the clock here, by more than :data:`AHEAD_S` at the reading."""
     ahead_host: str | None = None
+    counting: bool = False
+    """Today's file is so long that it is still being counted: what is said of today is of its first part."""
     arrived_at: float | None = None
     """When a tick of an unknown or later time came last."""
     unlabelled: int = 0
