@@ -152,6 +152,7 @@ class FaultyServer:
         if self._server is not None:
             self._server.close()
             self._server = None
+        await asyncio.sleep(0)  # what was accepted in this very moment is served by a task that is not noted yet
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

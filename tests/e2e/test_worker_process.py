@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -426,7 +428,20 @@ def test_a_queue_that_is_removed_under_the_worker_is_opened_anew(home: Path, sta
     until(lambda: WorkerObserver(settings, env={}, host=HOST).read().state == "up", "beat")
     for name in gone:
         (home / name).unlink(missing_ok=True)
+    assert ended(settings, ask(settings)).state == "done"
     until(lambda: WorkerObserver(settings, env={}, host=HOST).read().state == "up", "beat in the new file")
+
+
+def test_a_reader_that_holds_what_a_removed_log_left_delays_the_worker_only_while_it_does(
+    home: Path, start: Start
+) -> None:
+    settings = settings_of(home)
+    start().ready()
+    until(lambda: WorkerObserver(settings, env={}, host=HOST).read().state == "up", "beat")
+    with closing(sqlite3.connect(home / "queue.db")) as reader:
+        reader.execute("SELECT count(*) FROM kv").fetchone()
+        (home / "queue.db-wal").unlink()
+        until((home / "queue.db-wal").exists, "the worker's look at what stands there now")
     assert ended(settings, ask(settings)).state == "done"
 
 

@@ -88,5 +88,7 @@ def test_totals_that_are_not_whole_say_so(tmp_path: Path) -> None:
     snapshot = Snapshot(host="here", heartbeat=Reading(value=reading, at=NOON.timestamp()))
     said = [problem.text for problem in problems(snapshot, NOON.timestamp())]
     assert f"today's log is very long: {reading.ticks_today:,} ticks counted so far" in said
-    whole = msgspec.structs.replace(snapshot, heartbeat=Reading(value=looks_of(store_of(folder, slow=True))[-1], at=1.0))
+    whole = msgspec.structs.replace(
+        snapshot, heartbeat=Reading(value=looks_of(store_of(folder, slow=True))[-1], at=1.0)
+    )
     assert not any("so far" in problem.text for problem in problems(whole, NOON.timestamp()))

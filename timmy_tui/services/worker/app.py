@@ -134,6 +134,8 @@ def _sqlite_huey(address: QueueAddress) -> Huey:
         def _create_connection(self) -> sqlite3.Connection:
             connection: sqlite3.Connection = super()._create_connection()
             connection.execute("PRAGMA synchronous=NORMAL")
+            # The log and the shared memory are made by the first look: before it their inodes can't be known.
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             self.files = files_of(path)
             return connection
 

@@ -251,6 +251,10 @@ class TickConsumer(Consumer):  # type: ignore[misc]
             self.huey.storage.put_data(self._beat_key, msgspec.json.encode(beat))
         except self._away as error:
             trouble = clean_error(error)
+            if hasattr(self.huey.storage, "open_anew"):
+                # Opened while somebody else still had the shared memory of a removed log: it is made anew by the
+                # first connection after a moment without any.
+                self.huey.storage.close()
             if trouble != self._trouble:
                 log.warning("no beat: %s", trouble)
             self._trouble = trouble

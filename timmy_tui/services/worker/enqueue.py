@@ -25,8 +25,8 @@ from timmy_tui.text import clean_error
 if TYPE_CHECKING:
     from huey import Huey
 
-REMOVED_LOOKS, REMOVED_LOOK_S = 12, 0.25
-"""A worker notices within a second or two that files were taken away under it."""
+REMOVED_LOOKS, REMOVED_LOOK_S = 40, 0.25
+"""A worker notices within a second or two that files were taken away under it, on a busy machine later."""
 
 REQUEST_MAX_BYTES = 4_096
 
@@ -74,15 +74,18 @@ def enqueue_tick(
     huey = make_huey(settings, env, host=host)
     now = clock()
     try:
-        _wait_for_files(huey, pause)
         if task:
             log_name, log_bytes = end_of_log(settings.heartbeat_dir)
-            send(huey, message(task))
+            _with_files(huey, lambda: send(huey, message(task)), pause)
             return TickRequest(uuid.uuid4().hex, now, task=task, log_name=log_name, log_bytes=log_bytes)
         record = RequestRecord(uuid.uuid4().hex, "queued", this_host(host), "manual", now, now)
-        put_record(huey, record)
         own = read_lock(settings.timmy_home / LOCK_NAME).held
-        send(huey, message(TICK_TASK, record.id, record.trigger), host=record.host if own else None)
+
+        def put() -> None:
+            put_record(huey, record)
+            send(huey, message(TICK_TASK, record.id, record.trigger), host=record.host if own else None)
+
+        _with_files(huey, put, pause)
         return TickRequest(record.id, now)
     except queue_errors(huey) as error:
         raise WorkerError(f"the queue {address.shown}: {clean_error(error)}", "timmy-tui doctor") from None
@@ -93,13 +96,16 @@ def enqueue_tick(
             huey.storage.conn.connection_pool.disconnect()
 
 
-def _wait_for_files(huey: Huey, pause: Callable[[float], None]) -> None:
-    """Let the worker notice that a part of the queue's file was removed: until then nobody else can use the rest."""
+def _with_files(huey: Huey, put: Callable[[], None], pause: Callable[[float], None]) -> None:
+    """Run ``put``, again while a part of the queue's file is missing.
+
+    Until the worker notices that a part was removed nobody else can use the rest; what failed so was not written.
+    """
     import sqlite3
 
     for left in range(REMOVED_LOOKS, -1, -1):
         try:
-            huey.storage.queue_size()
+            put()
         except sqlite3.OperationalError as error:
             if "disk I/O" not in str(error) or not left:
                 raise
