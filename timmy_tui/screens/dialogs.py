@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 from timmy_tui.input_wall import together
 from timmy_tui.screens.base import ConsoleModal
 from timmy_tui.text import clean
+from timmy_tui.widgets.text_line import TextLine
 
 
 class ConfirmDialog(ConsoleModal[bool]):
@@ -61,7 +62,7 @@ class NameDialog(ConsoleModal[str]):
         """The title, the line to type in, the keys."""
         with Vertical(classes="dialog"):
             yield Static(Content(self._title), classes="title")
-            name = Input(placeholder=self._example, compact=True)
+            name = TextLine(placeholder=self._example, compact=True)
             name.cursor_blink = False
             yield name
             yield Static(Content(f"enter  {self._verb}     esc  leave it"), classes="keys")
@@ -94,7 +95,7 @@ class TextDialog(ConsoleModal[str | None]):
             if self._known:
                 yield Static(Content("  ".join(self._known)), classes="quiet")
             known = SuggestFromList(self._known, case_sensitive=False) if self._known else None
-            text = Input(value=self._value, placeholder=self._example, compact=True, suggester=known)
+            text = TextLine(value=self._value, placeholder=self._example, compact=True, suggester=known)
             text.cursor_blink = False
             yield text
             yield Static(Content(f"enter  {self._verb}     esc  leave it"), classes="keys")

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Static, TextArea
+from textual.widgets import Static
 
 from timmy_tui.screens.base import ConsoleModal
 from timmy_tui.services.cascade.records import CallError
@@ -19,6 +19,7 @@ from timmy_tui.services.ticks.records import Decision
 from timmy_tui.text import BLOCK_LIMIT, clean
 from timmy_tui.widgets.choice_rows import Choice, ChoiceRows
 from timmy_tui.widgets.key_line import KeyLine
+from timmy_tui.widgets.text_line import TextBlock
 
 Correction = Decision | str
 
@@ -38,7 +39,7 @@ class EditDialog(ConsoleModal[Correction | None]):
         Binding("escape", "leave", "leave it", id="edit.leave", priority=True),
     ]
 
-    reasoning = getters.query_one("#reasoning", TextArea)
+    reasoning = getters.query_one("#reasoning", TextBlock)
     trouble = getters.query_one("#trouble", Static)
 
     def __init__(self, card: Card, draft: Correction | None = None) -> None:
@@ -97,7 +98,7 @@ class EditDialog(ConsoleModal[Correction | None]):
         said = self.reasoning.text.strip()
         if not isinstance(self._original, Decision):
             return said
-        lines = self.query_one("#actions", TextArea).text.splitlines()
+        lines = self.query_one("#actions", TextBlock).text.splitlines()
         severity = SEVERITIES[self.query_one("#severity", ChoiceRows).chosen("severity")]
         return Decision(severity, said, tuple(action for line in lines if (action := line.strip())))
 
@@ -152,8 +153,10 @@ def _editable(text: str) -> str:
     return clean(text, limit=BLOCK_LIMIT, multiline=True)
 
 
-def _area(text: str, id: str) -> TextArea:
-    area = TextArea(_editable(text), id=id, compact=True, tab_behavior="focus", soft_wrap=True, show_line_numbers=False)
+def _area(text: str, id: str) -> TextBlock:
+    area = TextBlock(
+        _editable(text), id=id, compact=True, tab_behavior="focus", soft_wrap=True, show_line_numbers=False
+    )
     area.cursor_blink = False
     area.move_cursor(area.document.end)
     return area

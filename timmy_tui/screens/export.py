@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from timmy_tui.screens.base import ConsoleModal
 from timmy_tui.services.export.records import ExportOptions, ExportProgress, ExportReport
@@ -26,6 +26,7 @@ from timmy_tui.widgets.line import EMPTY, Line, line, wrap
 from timmy_tui.widgets.reader import Document
 from timmy_tui.widgets.scroller import Scroller
 from timmy_tui.widgets.table import bar
+from timmy_tui.widgets.text_line import TextLine
 
 SPLITS = (0.0, 0.05, 0.1, 0.2)
 
@@ -39,7 +40,7 @@ class ExportScreen(ConsoleModal[None]):
         Binding("escape", "leave", "back, or stop", id="export.back", priority=True),
     ]
 
-    folder = getters.query_one(Input)
+    folder = getters.query_one(TextLine)
     choices = getters.query_one("#choices", ChoiceRows)
     told = getters.query_one("#told", Scroller)
 
@@ -57,7 +58,7 @@ class ExportScreen(ConsoleModal[None]):
             yield Static(Content("Write the datasets to a new folder"), classes="title")
             # What the demo has written below its own home is gone with it.
             place = Path.cwd() if console.settings.demo else console.settings.timmy_home / "exports"
-            folder = Input(value=str(place / name), compact=True, id="folder")
+            folder = TextLine(value=str(place / name), compact=True, id="folder")
             folder.cursor_blink = False
             yield folder
             yield ChoiceRows(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from textual.binding import Binding
 from textual.message import Message
-from textual.widgets import Input
+
+from timmy_tui.widgets.text_line import TextLine
 
 
-class FilterLine(Input):
+class FilterLine(TextLine):
     """Reports every change; enter keeps the filter, escape clears it."""
 
     BINDINGS = [

@@ -18,6 +18,7 @@ from timmy_tui.services.review.queue import SHOWS, QueueFilter
 from timmy_tui.services.ticks.records import Severity
 from timmy_tui.widgets.choice_rows import Choice, ChoiceRows
 from timmy_tui.widgets.key_line import KeyLine
+from timmy_tui.widgets.text_line import TextLine
 
 ANY = "any"
 
@@ -36,7 +37,7 @@ class FilterDialog(ConsoleModal[QueueFilter | None]):
     AUTO_FOCUS = "#choices"
 
     choices = getters.query_one("#choices", ChoiceRows)
-    text = getters.query_one(Input)
+    text = getters.query_one(TextLine)
 
     def __init__(self, wanted: QueueFilter, choices: FilterChoices) -> None:
         super().__init__()
@@ -60,7 +61,7 @@ class FilterDialog(ConsoleModal[QueueFilter | None]):
         with Vertical(classes="dialog"):
             yield Static(Content("Which cards?"), classes="title")
             yield ChoiceRows(rows, id="choices")
-            text = Input(value=wanted.text, placeholder="text in the decision", compact=True, select_on_focus=False)
+            text = TextLine(value=wanted.text, placeholder="text in the decision", compact=True, select_on_focus=False)
             text.cursor_blink = False
             yield text
             yield Static(Content("↑ ↓  row   ← →  answer   tab  text"), classes="keys")

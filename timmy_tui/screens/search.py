@@ -19,6 +19,7 @@ from timmy_tui.widgets.line import Line, line, wrap
 from timmy_tui.widgets.list_pane import ListPane
 from timmy_tui.widgets.pane import Pane
 from timmy_tui.widgets.table import row
+from timmy_tui.widgets.text_line import TextLine
 
 SHORTEST = 2
 
@@ -47,7 +48,7 @@ class SearchScreen(ConsoleScreen[None]):
 
     def compose(self) -> ComposeResult:
         """The line, the hits, the keys."""
-        wanted = Input(placeholder="words in any Hermes message", id="wanted", compact=True)
+        wanted = TextLine(placeholder="words in any Hermes message", id="wanted", compact=True)
         wanted.cursor_blink = False
         yield wanted
         yield ListPane("Messages", id="hits")

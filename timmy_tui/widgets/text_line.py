@@ -1,0 +1,38 @@
+"""Where the operator types text: everything happens there in the order in which it was typed.
+
+Textual sends a key that is bound in such a widget up to the app and acts on its way back, while letters and pastes act
+at once: on a busy machine ``ctrl+u`` then deletes what was pasted after it.
+"""
+
+from __future__ import annotations
+
+from textual.events import Key
+from textual.widget import Widget
+from textual.widgets import Input, TextArea
+
+
+class TextLine(Input):
+    """One line, in which a bound key acts before what was typed after it."""
+
+    async def on_key(self, event: Key) -> None:
+        """Act here on what is bound here."""
+        await _act_on(self, event)
+
+
+class TextBlock(TextArea):
+    """Several lines, in which a bound key acts before what was typed after it."""
+
+    async def on_key(self, event: Key) -> None:
+        """Act here on what is bound here."""
+        await _act_on(self, event)
+
+
+async def _act_on(widget: Widget, event: Key) -> None:
+    if event.is_printable:
+        return
+    active = widget.screen.active_bindings.get(event.key)
+    if active is None or active.node is not widget or not active.enabled:
+        return
+    if await widget.app.run_action(active.binding.action, widget):  # False: nothing to do here, as for "scroll down"
+        event.stop()
+        event.prevent_default()
