@@ -8,7 +8,8 @@ from screens.test_dashboard import SIZE, open_with, settle
 from textual.events import Key, Paste
 
 from timmy_tui.screens.dialogs import TextDialog
-from timmy_tui.widgets.text_line import TextBlock, TextLine
+from timmy_tui.widgets.text_block import TextBlock
+from timmy_tui.widgets.text_line import TextLine
 
 
 async def test_what_is_typed_without_a_pause_acts_in_its_order(stack: Stack) -> None:

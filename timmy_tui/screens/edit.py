@@ -19,7 +19,7 @@ from timmy_tui.services.ticks.records import Decision
 from timmy_tui.text import BLOCK_LIMIT, clean
 from timmy_tui.widgets.choice_rows import Choice, ChoiceRows
 from timmy_tui.widgets.key_line import KeyLine
-from timmy_tui.widgets.text_line import TextBlock
+from timmy_tui.widgets.text_block import TextBlock
 
 Correction = Decision | str
 

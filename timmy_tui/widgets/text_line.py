@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from textual.events import Key
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
+from textual.widgets import Input
 
 
 class TextLine(Input):
@@ -16,18 +16,11 @@ class TextLine(Input):
 
     async def on_key(self, event: Key) -> None:
         """Act here on what is bound here."""
-        await _act_on(self, event)
+        await act_on(self, event)
 
 
-class TextBlock(TextArea):
-    """Several lines, in which a bound key acts before what was typed after it."""
-
-    async def on_key(self, event: Key) -> None:
-        """Act here on what is bound here."""
-        await _act_on(self, event)
-
-
-async def _act_on(widget: Widget, event: Key) -> None:
+async def act_on(widget: Widget, event: Key) -> None:
+    """Act on a key that is bound in ``widget`` itself; it goes no further then."""
     if event.is_printable:
         return
     active = widget.screen.active_bindings.get(event.key)
