@@ -20,12 +20,10 @@ class TextLine(Input):
 
 
 async def act_on(widget: Widget, event: Key) -> None:
-    """Act on a key that is bound in ``widget`` itself; it goes no further then."""
+    """Act on a key that is bound for ``widget``, here or above it; it goes no further then."""
     if event.is_printable:
         return
-    active = widget.screen.active_bindings.get(event.key)
-    if active is None or active.node is not widget or not active.enabled:
-        return
-    if await widget.app.run_action(active.binding.action, widget):  # False: nothing to do here, as for "scroll down"
+    # What the app does when the key comes back to it, only now.
+    if await widget.app._check_bindings(event.key):
         event.stop()
         event.prevent_default()
