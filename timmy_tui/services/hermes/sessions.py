@@ -70,8 +70,8 @@ def select_sessions(connection: sqlite3.Connection, columns: Columns, where: str
     return connection.execute(f"SELECT {names} FROM sessions WHERE {where}", (value,)).fetchall()
 
 
-def select_active(connection: sqlite3.Connection, columns: Columns, cut: float, now: float) -> list[Cell]:
-    """The ids of sessions in which something happened since ``cut``, or in which a turn is under way."""
+def select_active(connection: sqlite3.Connection, columns: Columns, cut: float) -> list[Cell]:
+    """The ids of sessions in which something happened since ``cut``."""
     found = [
         id
         for (id,) in connection.execute(
@@ -80,7 +80,7 @@ def select_active(connection: sqlite3.Connection, columns: Columns, cut: float, 
     ]
     if "last_activity_at" in columns.sessions:
         found += [id for (id,) in connection.execute("SELECT id FROM sessions WHERE last_activity_at >= ?", (cut,))]
-    return [*found, *select_leased(connection, columns, now)]
+    return found
 
 
 def select_leased(connection: sqlite3.Connection, columns: Columns, now: float) -> list[Cell]:

@@ -85,13 +85,13 @@ class SessionWindow:
             )
             fresh = {id for (id,) in talked}
             known = {id: one for id, one in known.items() if id not in fresh}
-            older = {*self._older, *fresh, *select_leased(connection, columns, now)}
+            active = {*self._older, *fresh}
         else:
-            older = set(select_active(connection, columns, cut, now))
-        older -= {row[0] for row in rows}
+            active = set(select_active(connection, columns, cut))
+        leased = set(select_leased(connection, columns, now))
+        older = (active | leased) - {row[0] for row in rows}
         rows += select_by_id(connection, columns, list(older))
         usage = select_usage(connection, columns, [row[0] for row in rows])
-        leased = {*select_leased(connection, columns, now)}
         changed = [
             row
             for row in rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from datetime import tzinfo
 from math import inf
 from pathlib import Path
@@ -232,33 +232,31 @@ class DayLog:
         return end
 
 
-def last_ticks(path: Path, count: int, zone: tzinfo | None) -> tuple[Tick, ...]:
-    """The last ``count`` ticks of a file that nobody follows, oldest first; fewer when it has fewer."""
+def newest_ticks(path: Path, zone: tzinfo | None) -> Generator[Tick, None, None]:
+    """The ticks of a file that nobody follows, the newest first, each read when it is asked for.
+
+    Raises :class:`TickLogError`. Close it when no more are wanted.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
-        return ()
+        return
     except OSError as error:
         raise unreadable(path, error) from None
-    found: list[Tick] = []
+
+    def read(line: TailLine) -> Tick | BadLine:
+        return parse_tick(line.data, TickPlace(str(path), line.offset, len(line.data)), zone)
+
     once = Once()
     try:
-
-        def read(line: TailLine) -> Tick | BadLine:
-            return parse_tick(line.data, TickPlace(str(path), line.offset, len(line.data)), zone)
-
         for line in lines_backwards(fd, end_of_lines(fd)):
             for piece, tick in reversed(list(taken_apart([line], read))):
                 if isinstance(tick, Tick) and once.tick(piece.data):
-                    found.append(tick)
-            if len(found) >= count:
-                break
-        del found[count:]
+                    yield tick
     except OSError as error:
         raise unreadable(path, error) from None
     finally:
         os.close(fd)
-    return tuple(reversed(found))
 
 
 def read_line(path: str, offset: int, length: int) -> bytes | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -14,7 +16,7 @@ import msgspec
 from timmy_tui import text
 from timmy_tui.services.labels.log import LabelLog
 from timmy_tui.services.labels.records import LABELS_NAME
-from timmy_tui.services.ticks.day import HEADS_LIMIT, DayLog, last_ticks, read_line
+from timmy_tui.services.ticks.day import HEADS_LIMIT, DayLog, newest_ticks, read_line
 from timmy_tui.services.ticks.errors import TickLogError
 from timmy_tui.services.ticks.folder import TickFolder, day_name
 from timmy_tui.services.ticks.parse import parse_tick
@@ -143,17 +145,19 @@ class HeartbeatStore:
         for name in names[bisect_left(names, first) :]:
             if name in self._days:
                 continue
-            since = None if name >= name_today else now - WINDOW_S
-            self._days[name] = DayLog(
-                self.directory / name,
-                since=since,
-                zone=self._zone,
-                elsewhere=partial(self._known_elsewhere, name),
-                monotonic=self._monotonic,
-                clock=self._clock,
-            )
+            self._days[name] = self._day_log(name, None if name >= name_today else now - WINDOW_S)
             moved = True
         return moved
+
+    def _day_log(self, name: str, since: float | None) -> DayLog:
+        return DayLog(
+            self.directory / name,
+            since=since,
+            zone=self._zone,
+            elsewhere=partial(self._known_elsewhere, name),
+            monotonic=self._monotonic,
+            clock=self._clock,
+        )
 
     def _known_elsewhere(self, name: str, line: bytes) -> bool:
         return any(day.knows(line) for other, day in self._days.items() if other != name)
@@ -166,10 +170,7 @@ class HeartbeatStore:
             self._ends.pop(name).close()
         for name in behind:
             if name not in self._ends:
-                path = self.directory / name
-                self._ends[name] = DayLog(
-                    path, since=now - WINDOW_S, zone=self._zone, monotonic=self._monotonic, clock=self._clock
-                )
+                self._ends[name] = self._day_log(name, now - WINDOW_S)
             self._ends[name].poll()
         return bool(behind or done)
 
@@ -186,7 +187,8 @@ class HeartbeatStore:
             return False
         found: tuple[Tick, ...] = ()
         for name in reversed(names):
-            found = (*last_ticks(self.directory / name, 2 - len(found), self._zone), *found)
+            with closing(newest_ticks(self.directory / name, self._zone)) as ticks:
+                found = (*list(islice(ticks, 2 - len(found)))[::-1], *found)
             if len(found) == 2:
                 break
         self._older_names, self._older = names, found
