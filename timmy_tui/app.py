@@ -309,9 +309,8 @@ class TimmyApp(App[None]):
         if isinstance(event, Key) and crowded(event) and self._decides(screen, event):
             return True
         if screen.hold_back(event):
-            self.app_focus = (
-                True  # who types looks, whatever the terminal last said; without it nothing takes the focus
-            )
+            # Who types looks, whatever the terminal last said; without it nothing takes the focus.
+            self.app_focus = True
             if self.focused is None and (lines := screen.query(Input)):
                 screen.set_focus(lines.first())
             return True

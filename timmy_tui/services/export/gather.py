@@ -26,18 +26,10 @@ from timmy_tui.services.labels.log import LabelLog
 from timmy_tui.services.labels.records import candidate_key
 from timmy_tui.services.review.exchange import exchange_of
 from timmy_tui.services.review.sessions import SessionCandidates
+from timmy_tui.services.ticks.cursor import TailLine
 from timmy_tui.services.ticks.folder import TickFolder
-from timmy_tui.services.ticks.parse import (
-    BadLine,
-    HeadFacts,
-    at_of,
-    by_model,
-    decode_head,
-    has_more,
-    label_of,
-    severity_of,
-    whole_records,
-)
+from timmy_tui.services.ticks.glued import taken_apart
+from timmy_tui.services.ticks.parse import BadLine, HeadFacts, at_of, by_model, decode_head, label_of, severity_of
 from timmy_tui.text import clean
 
 STEP_BYTES = 4 * 1024 * 1024
@@ -152,18 +144,11 @@ class Gatherer:
 
     def _take_line(self, line: bytes) -> list[bytes]:
         """Take in one line, each tick of it where a newline was lost; their copies."""
-        head = decode_head(line)
-        if not isinstance(head, BadLine):
-            copied = self._take(line, head)
-            return [] if copied is None else [copied]
         copies: list[bytes] = []
-        records = whole_records(line)
-        self._counts.bad_lines += not records or has_more(line, records)
-        for _, record in records:
-            head = decode_head(record)
+        for piece, head in taken_apart([TailLine(0, line)], lambda piece: decode_head(piece.data)):
             if isinstance(head, BadLine):
                 self._counts.bad_lines += 1
-            elif (copied := self._take(record, head)) is not None:
+            elif (copied := self._take(piece.data, head)) is not None:
                 copies.append(copied)
         return copies
 

@@ -245,13 +245,14 @@ class TickConsumer(Consumer):  # type: ignore[misc]
             running=doing.name if doing else None,
             running_since=doing.since if doing else None,
         )
+        in_file = hasattr(self.huey.storage, "open_anew")
         try:
-            if hasattr(self.huey.storage, "open_anew") and self.huey.storage.open_anew():
+            if in_file and self.huey.storage.open_anew():
                 log.warning("the queue's file was removed or replaced: the one that stands there now is used")
             self.huey.storage.put_data(self._beat_key, msgspec.json.encode(beat))
         except self._away as error:
             trouble = clean_error(error)
-            if hasattr(self.huey.storage, "open_anew"):
+            if in_file:
                 # Opened while somebody else still had the shared memory of a removed log: it is made anew by the
                 # first connection after a moment without any.
                 self.huey.storage.close()

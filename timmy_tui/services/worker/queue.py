@@ -229,31 +229,22 @@ def _redis(address: QueueAddress) -> Iterator[redis.Redis]:
 
 
 def _read_redis(address: QueueAddress, host: str) -> QueueView:
-    beats: list[object] = []
     with _redis(address) as client:
         pending: int = client.llen(f"huey.redis.{address.redis_name}")
         if host:
             pending += client.llen(address.host_key(host))
-        cursor, deadline = 0, time.monotonic() + QUEUE_TIMEOUT_S
-        for _ in range(REDIS_SCAN_ROUNDS):
-            cursor, found = client.hscan(
-                f"huey.results.{address.redis_name}", cursor, match=f"{BEAT_PREFIX}*", count=1_000
-            )
-            if isinstance(found, dict):
-                beats += [value for value in found.values() if len(value) <= BEAT_MAX_BYTES]
-            if not cursor or time.monotonic() > deadline:
-                break
+        beats = [value for value in _scanned(client, address, BEAT_PREFIX) if len(value) <= BEAT_MAX_BYTES]
         bad = sum(1 for _ in _scanned(client, address, BAD_PREFIX))
     return QueueView(pending, _beats(beats), bad)
 
 
-def _scanned(client: redis.Redis, address: QueueAddress, prefix: str) -> Iterator[object]:
-    """The keys that begin with ``prefix``, as many as a second gives."""
+def _scanned(client: redis.Redis, address: QueueAddress, prefix: str) -> Iterator[bytes | str]:
+    """The values whose keys begin with ``prefix``, as many as a second gives."""
     cursor, deadline = 0, time.monotonic() + QUEUE_TIMEOUT_S
     for _ in range(REDIS_SCAN_ROUNDS):
         cursor, found = client.hscan(f"huey.results.{address.redis_name}", cursor, match=f"{prefix}*", count=1_000)
         if isinstance(found, dict):
-            yield from found
+            yield from found.values()
         if not cursor or time.monotonic() > deadline:
             break
 
